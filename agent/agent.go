@@ -1,0 +1,152 @@
+// Package agent holds Pipit's words and its middle: readings, the board of
+// present state, the schedule of sensors, commands, and who may run them. It
+// imports the standard library only; everything else imports it.
+//
+//	sensors ──Reading──> Poll ──> Agent.Put ─┬─> Board ──Watch──> links: snapshot, presence
+//	                                         └─> Record ──After──> links: an item for each reading
+//	people: chat line, ad-hoc form ──Request──> Agent.Do ──> Command.Run
+//	                                            the Answer goes back as the return value
+//
+// Readings go forward by value. A request is a function call that returns.
+// State (the Board) is conflated; the Record keeps every accepted reading in
+// order, and each link goes on from its own position in it.
+package agent
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// An Agent is one device. Set the fields before the first call of a method and
+// leave them alone afterwards; the methods may be called from any goroutine.
+type Agent struct {
+	Name     string // for people
+	Location string // for people, may be ""
+	Version  string
+	Started  time.Time
+
+	Board    Board
+	Record   Record          // nil: nothing is recorded
+	People   map[string]Role // by normalised bare JID
+	Commands []Command       // the one table, in the order of help
+	Log      *slog.Logger    // nil: silent
+
+	full sync.Once // logs that the board is full
+}
+
+// Put accepts a reading: it becomes the state of the board and is appended to
+// the record. A stale reading repeats a recorded one, so it only changes the
+// board. A reading with a bad name is dropped, and so is a new name when the
+// board is full.
+func (a *Agent) Put(r Reading) {
+	if err := CheckName(r.Name); err != nil {
+		a.log().Warn("reading dropped", "error", err)
+		return
+	}
+	if r.Quality >= Fault {
+		r.Value = Value{}
+	} else if r.Value.Kind() == None {
+		r.Quality, r.Reason = Fault, "the sensor gave no number"
+	}
+	if !a.Board.Put(r) {
+		a.full.Do(func() { a.log().Error("board full, new names are dropped", "max", MaxReadings, "first", r.Name) })
+		return
+	}
+	if a.Record != nil && r.Quality != Stale {
+		a.Record.Append(r)
+	}
+}
+
+// Role returns what the person with this normalised bare JID may do. The empty
+// JID is nobody, whatever People says.
+func (a *Agent) Role(bareJID string) Role {
+	if bareJID == "" {
+		return Stranger
+	}
+	return a.People[bareJID]
+}
+
+// Allowed is the one authoriser. Every way in asks it for every command, each
+// time: who (bare JID, hence the role), which way, which command.
+func (a *Agent) Allowed(from string, via Via, c Command) bool {
+	role := a.Role(from)
+	if via == ViaLocal && from == "" {
+		role = Owner
+	}
+	return role != Stranger && role >= c.Needs
+}
+
+// CommandsFor returns the commands that somebody may run, in the order of the table.
+func (a *Agent) CommandsFor(from string, via Via) []Command {
+	var list []Command
+	for _, c := range a.Commands {
+		if a.Allowed(from, via, c) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// Command returns a command by name if the asker may run it.
+func (a *Agent) Command(from string, via Via, name string) (Command, bool) {
+	for _, c := range a.Commands {
+		if c.Name == name && a.Allowed(from, via, c) {
+			return c, true
+		}
+	}
+	return Command{}, false
+}
+
+// Do authorises a request, checks its arguments and runs the command. It
+// returns ErrUnknown for a command that does not exist or that the asker may
+// not run, a *ParamError for a bad argument, or the command's own error. A
+// panic in a command becomes an error. Every request is logged with who asked.
+func (a *Agent) Do(ctx context.Context, req Request) (ans Answer, err error) {
+	name := cut(req.Name, MaxName) // it comes from outside
+	defer func() {
+		if p := recover(); p != nil {
+			a.log().Error("command panicked", "command", name, "panic", p, "stack", string(debug.Stack()))
+			ans, err = Answer{}, fmt.Errorf("%s failed inside the device; the log has the details", name)
+		}
+		a.log().Info("command", "from", req.From, "via", string(req.Via), "command", name, "error", err)
+	}()
+	c, ok := a.Command(req.From, req.Via, req.Name)
+	if !ok {
+		return Answer{}, ErrUnknown
+	}
+	if req.Args, err = c.CheckArgs(req.Args); err != nil {
+		return Answer{}, err
+	}
+	return c.Run(ctx, req)
+}
+
+// CheckArgs validates all arguments of a command, fills in defaults and
+// returns them in normal form. An argument that the command does not have is
+// an error. The error is a *ParamError.
+func (c Command) CheckArgs(args map[string]string) (map[string]string, error) {
+	checked := make(map[string]string, len(c.Params))
+	for _, p := range c.Params {
+		v, err := p.Check(args[p.Name])
+		if err != nil {
+			return nil, err
+		}
+		checked[p.Name] = v
+	}
+	for name := range args {
+		if _, ok := checked[name]; !ok {
+			return nil, &ParamError{name, "this command has no such argument"}
+		}
+	}
+	return checked, nil
+}
+
+func (a *Agent) log() *slog.Logger {
+	if a.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return a.Log
+}

@@ -1,0 +1,147 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime/debug"
+	"strings"
+	"time"
+)
+
+const (
+	keepFirst = time.Second
+	keepMost  = 2 * time.Minute
+	keepWish  = time.Hour   // the longest wish that is heard: it may come from outside
+	keepUp    = time.Minute // a connection that lasted so long was a good one
+	keepAgain = time.Hour   // until the same failure is a warning again
+	keepKinds = 32          // failures told apart
+)
+
+// Keep calls connect again and again until ctx ends: the only reconnect loop.
+// connect makes one connection and returns when it is over; to return nil is a
+// loss like any other. connect has to return when ctx ends, and Keep then
+// returns nil without another wait. A panic in connect is an error like any
+// other, logged with its stack.
+//
+// Between two calls Keep waits 1 s, doubled each time up to 2 min, times a
+// random factor of 0.5 to 1.5, and never more than 2 min. It begins with 1 s
+// again after a call that lasted at least 1 min. An error in whose chain there
+// is a method RetryAfter() time.Duration sets the least wait, which may be more
+// than 2 min, up to 1 h (wrong password, conflict).
+//
+// The first failure of a kind is logged as a warning with the name of the
+// connection, the same again at debug level, and once an hour as a warning.
+// Texts that differ in digits only (ports, counts) are one kind. A nil log is silent.
+func Keep(ctx context.Context, log *slog.Logger, name string, connect func(context.Context) error) error {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	k := keeper{log: log.With("link", name), warned: make(map[string]time.Time)}
+	for tries := 0; ; tries++ {
+		start := time.Now()
+		err := guarded(ctx, connect)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if time.Since(start) >= keepUp {
+			tries = 0
+		}
+		wait := backOff(tries, wish(err), rand.Float64())
+		k.say(err, wait)
+		if !sleep(ctx, wait) {
+			return nil
+		}
+	}
+}
+
+// errEnded stands for a connection that ended without an error.
+var errEnded = errors.New("the connection ended")
+
+// A panicError is a panic in connect.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// guarded calls connect; the error is never nil.
+func guarded(ctx context.Context, connect func(context.Context) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &panicError{p, debug.Stack()}
+		}
+	}()
+	if err = connect(ctx); err == nil {
+		err = errEnded
+	}
+	return err
+}
+
+// wish returns the least wait that an error asks for, 0 to an hour.
+func wish(err error) time.Duration {
+	var r interface{ RetryAfter() time.Duration }
+	if !errors.As(err, &r) {
+		return 0
+	}
+	return max(0, min(r.RetryAfter(), keepWish))
+}
+
+// backOff returns the wait after a row of tries; random is in [0, 1).
+func backOff(tries int, wish time.Duration, random float64) time.Duration {
+	d := max(keepFirst<<min(tries, 7), wish) // 1 s << 7 is more than 2 min
+	d = time.Duration(float64(min(d, max(keepMost, wish))) * (0.5 + random))
+	return max(wish, min(d, keepMost))
+}
+
+// sleep waits; false means that ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// A keeper logs failures without repeating itself.
+type keeper struct {
+	log    *slog.Logger
+	warned map[string]time.Time // by kind
+}
+
+func (k *keeper) say(err error, wait time.Duration) {
+	attrs := []any{"error", cut(err.Error(), MaxText), "retry_in", wait.Round(100 * time.Millisecond)}
+	if !k.first(err.Error()) {
+		k.log.Debug("connection lost again", attrs...)
+		return
+	}
+	var p *panicError
+	if errors.As(err, &p) {
+		attrs = append(attrs, "stack", string(p.stack))
+	}
+	k.log.Warn("connection lost", attrs...)
+}
+
+// first tells whether this kind of failure was not warned of within the hour.
+func (k *keeper) first(text string) bool {
+	kind := strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, cut(text, MaxText))
+	if at, ok := k.warned[kind]; ok && time.Since(at) < keepAgain {
+		return false
+	}
+	if len(k.warned) >= keepKinds {
+		clear(k.warned)
+	}
+	k.warned[kind] = time.Now()
+	return true
+}

@@ -1,0 +1,218 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	minEvery       = 100 * time.Millisecond
+	defaultTimeout = 5 * time.Second
+	maxTimeout     = time.Minute
+	readGrace      = 100 * time.Millisecond // after its deadline, for a read that heeds its ctx
+	stopGrace      = 2 * time.Second        // for a read that is under way when Run ends
+)
+
+// A Poller reads sensors on a schedule. Each bus has its own worker, so a read
+// that hangs, loops or panics stops only its bus.
+//
+// Every sensor is read at once when Run starts, and then on a fixed grid of the
+// monotonic clock: start + phase + k × Every, with a phase below Every/10 that
+// depends on Seed and the sensor's name only. Ticks missed in a stall are
+// skipped: the sensor is read once as soon as its bus is free, never in a burst.
+//
+// A read that does not return in time gives a Fault ("no answer within 5s") and
+// holds its bus. No second read is started; the other sensors of the bus turn
+// Stale when they come due, or Fault where they have no value. What the late
+// read returns at last is dropped, and the bus goes on.
+type Poller struct {
+	Tasks  []Task
+	Seed   string            // spreads the phases of a fleet, e.g. the device's JID
+	Put    func(Reading)     // called from the worker of each bus: from several goroutines at once
+	Remove func(name string) // takes a reading off that was only a stand-in; may be nil
+	Log    *slog.Logger      // nil: silent
+}
+
+// Run reads the sensors until ctx ends and waits for its goroutines. A read
+// that ignores its ctx may hold it for 2 s more; then Run returns an error that
+// names the bus and the sensor, and leaves that goroutine behind: it is the one
+// leak, because a hung system call cannot be ended. Otherwise Run returns nil.
+func (p *Poller) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	buses := p.buses(time.Now())
+	errs := make([]error, len(buses))
+	for i, b := range buses {
+		wg.Go(func() { errs[i] = b.run(ctx) })
+	}
+	<-ctx.Done()
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// buses groups the tasks, all of them due now.
+func (p *Poller) buses(now time.Time) []*bus {
+	log := p.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	var buses []*bus
+	for _, t := range p.Tasks {
+		i := slices.IndexFunc(buses, func(b *bus) bool { return b.name == t.Bus })
+		if i < 0 {
+			i = len(buses)
+			buses = append(buses, &bus{name: t.Bus, log: log.With("bus", t.Bus), done: make(chan outcome, 1)})
+		}
+		t.Every = max(t.Every, minEvery)
+		grid := now.Add(phase(p.Seed, t.Name, t.Every))
+		buses[i].tasks = append(buses[i].tasks, &job{Task: t, report: newReport(t, p, log), grid: grid, due: now})
+	}
+	return buses
+}
+
+// phase spreads the sensors of a device and the devices of a fleet over a
+// tenth of the interval; it is the same after each start.
+func phase(seed, name string, every time.Duration) time.Duration {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s\x00%s", seed, name)
+	return time.Duration(h.Sum64() % uint64(every/10))
+}
+
+// A job is a task in its bus.
+type job struct {
+	Task
+	report *report
+	grid   time.Time // the tick k = 0
+	due    time.Time
+	told   bool // that it is not read, while the bus is held
+}
+
+// skip sets the first tick after now, at least k = 1: a phase is shorter than Every.
+func (j *job) skip(now time.Time) {
+	k := now.Sub(j.grid)/j.Every + 1
+	j.due = j.grid.Add(k * j.Every)
+}
+
+func (j *job) timeout() time.Duration {
+	if j.Timeout <= 0 {
+		return defaultTimeout
+	}
+	return min(j.Timeout, maxTimeout)
+}
+
+// A bus reads its tasks one after the other. Its fields belong to run.
+type bus struct {
+	name    string
+	log     *slog.Logger
+	tasks   []*job
+	reading *job      // nil when the bus is free
+	started time.Time // the read
+	limit   time.Time // of the read
+	held    bool      // the read is over its limit
+	done    chan outcome
+}
+
+func (b *bus) run(ctx context.Context) error {
+	wake := time.NewTimer(0)
+	defer wake.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-wake.C:
+		case o := <-b.done:
+			b.finish(o, ctx.Err() == nil)
+		}
+		if now := time.Now(); ctx.Err() == nil {
+			wake.Reset(b.step(ctx, now).Sub(now))
+		}
+	}
+	return b.stop()
+}
+
+// step does what is due and returns the time to look again.
+func (b *bus) step(ctx context.Context, now time.Time) time.Time {
+	if b.reading != nil && !b.held {
+		if now.Before(b.limit) {
+			return b.limit
+		}
+		b.hold(now)
+	}
+	next := b.next()
+	for b.held && next != nil && !next.due.After(now) {
+		next.told = true
+		next.report.unread(now, fmt.Sprintf("not read: bus %s is held by %s", b.name, b.reading.Name))
+		next = b.next()
+	}
+	switch {
+	case next == nil:
+		return now.Add(time.Hour) // the end of the read wakes it
+	case next.due.After(now):
+		return next.due
+	}
+	b.start(ctx, next, now)
+	return b.limit
+}
+
+// next returns the task that waits longest; none that is being read or has
+// been told that it is not.
+func (b *bus) next() *job {
+	var next *job
+	for _, j := range b.tasks {
+		if j != b.reading && !j.told && (next == nil || j.due.Before(next.due)) {
+			next = j
+		}
+	}
+	return next
+}
+
+func (b *bus) start(ctx context.Context, j *job, now time.Time) {
+	b.reading, b.started, b.limit = j, now, now.Add(j.timeout()+readGrace)
+	go func() { b.done <- read(ctx, j.Sensor, j.timeout()) }() // finish or stop takes it
+}
+
+// hold says that the read is over its limit and blocks the bus.
+func (b *bus) hold(now time.Time) {
+	b.held = true
+	b.log.Error("bus held: a read does not return", "sensor", b.reading.Name, "timeout", b.reading.timeout())
+	b.reading.report.fail(now, Fault, noAnswer(b.reading.timeout()))
+}
+
+// finish takes the result of a read and frees the bus. In a shutdown the
+// result is of no use: the read may have been broken off.
+func (b *bus) finish(o outcome, use bool) {
+	j, held := b.reading, b.held
+	b.reading, b.held = nil, false
+	for _, other := range b.tasks {
+		other.told = false
+	}
+	j.skip(o.at)
+	switch {
+	case held:
+		b.log.Warn("bus free again, late result dropped", "sensor", j.Name, "after", o.at.Sub(b.started), "error", o.reason)
+		if o.stack != nil {
+			j.report.note(o)
+		}
+	case use:
+		j.report.take(o)
+	}
+}
+
+// stop waits for the read that is under way.
+func (b *bus) stop() error {
+	if b.reading == nil {
+		return nil
+	}
+	limit := time.NewTimer(stopGrace)
+	defer limit.Stop()
+	select {
+	case <-b.done:
+		return nil
+	case <-limit.C:
+		return fmt.Errorf("bus %s: the read of %s does not end and is left behind", b.name, b.reading.Name)
+	}
+}

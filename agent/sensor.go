@@ -1,0 +1,32 @@
+package agent
+
+import (
+	"context"
+	"time"
+)
+
+// A Sensor is read by a Poller. Read returns the fields it found: Name holds the
+// field ("temperature"), or "" for a sensor that has just one. Time may be
+// zero, then it is the time at which Read returned. A field that cannot be
+// read is a Reading with Fault or Missing and a Reason; an error says that the
+// whole sensor failed. Read must return when ctx ends if it can; it is never
+// called again before it has returned, and only from one goroutine at a time.
+type Sensor interface {
+	Read(ctx context.Context) ([]Reading, error)
+}
+
+// A Task is a sensor with its schedule.
+type Task struct {
+	Name    string        // of the sensor: one part of a reading's name
+	Every   time.Duration // at least 100 ms
+	Timeout time.Duration // for one Read; 0 means 5 s, but never more than a minute
+	Bus     string        // tasks with the same bus are read one after the other: "sysfs", "i2c:1"
+	Fields  []string      // names of the fields if they are known before the first Read; they get its failure
+	Sensor  Sensor
+}
+
+// MissingError is returned by Sensor.Read when the hardware is not there. Any
+// other error is a fault.
+type MissingError struct{ Reason string }
+
+func (e *MissingError) Error() string { return e.Reason }
