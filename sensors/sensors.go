@@ -1,0 +1,51 @@
+// Package sensors reads the hardware of a Linux board: one file for each kind
+// of sensor, and one table of them all. It uses what the kernel shows in /proc
+// and /sys (Documentation/ABI, hwmon sysfs interface, PSI, statfs(2)) and
+// needs neither root nor a driver library.
+//
+// Absent hardware is Missing with the reason, a failed read or a text that
+// makes no sense is Fault with the reason; neither ever becomes a zero.
+package sensors
+
+import (
+	"time"
+
+	"pipit/agent"
+)
+
+// A Kind is one row of the table of sensor kinds.
+type Kind struct {
+	Name    string // the config's kind
+	Doc     string // one or two sentences for people
+	Example string // TOML of one [sensor.NAME] table that can be used as it is
+
+	// New checks the configuration and builds the sensor. It does not touch
+	// the hardware: what is not there is told by Read, each time.
+	//
+	// decode strictly decodes the sensor's own table over a struct with
+	// `toml` tags that holds the defaults; its error is returned unchanged.
+	// Every other error is one or more *agent.ParamError (errors.Join), whose
+	// Param is the key of the table that is wrong.
+	New func(h *Host, decode func(into any) error) (Built, error)
+}
+
+// Built is a sensor with what its schedule should know.
+type Built struct {
+	Sensor agent.Sensor
+	// Bus is shared by sensors that must be read one after the other; "" asks
+	// for a bus of its own, so that a read that hangs stops nobody else.
+	Bus string
+	// Fields are the names of fields that are known before the first Read.
+	// They get the failure of a Read as a whole. {""} is a sensor of one field.
+	Fields  []string
+	Every   time.Duration // default interval; 0 means 30 s
+	Timeout time.Duration // default for one Read; 0 means the default of agent.Task
+}
+
+// Kinds returns the table of sensor kinds in the order of documentation.
+func Kinds() []Kind {
+	return []Kind{systemKind(), hwmonKind(), thermalKind(), fileKind(), simKind()}
+}
+
+// busSysfs is the bus of reads from /proc and /sys that never wait for hardware.
+const busSysfs = "sysfs"

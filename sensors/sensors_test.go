@@ -1,0 +1,162 @@
+package sensors
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"pipit/agent"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestKindsAreComplete(t *testing.T) {
+	var names []string
+	for _, k := range Kinds() {
+		names = append(names, k.Name)
+		if k.Doc == "" || strings.Contains(k.Doc, "\n") {
+			t.Errorf("%s: Doc = %q, want one line", k.Name, k.Doc)
+		}
+		if !strings.Contains(k.Example, "kind = \""+k.Name+"\"\n") || !strings.HasPrefix(k.Example, "[sensor.") {
+			t.Errorf("%s: the example is no table of this kind:\n%s", k.Name, k.Example)
+		}
+		b := build(t, k, NewHost(t.TempDir()), k.Example)
+		if b.Sensor == nil {
+			t.Errorf("%s: no sensor from the example", k.Name)
+		}
+		for _, f := range b.Fields {
+			if f != "" && agent.CheckName("s."+f) != nil {
+				t.Errorf("%s: field %q is no name", k.Name, f)
+			}
+		}
+	}
+	if diff := cmp.Diff([]string{"system", "hwmon", "thermal", "file", "sim"}, names); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestKindsWorkWithDefaults(t *testing.T) {
+	for _, k := range Kinds() {
+		if k.Name == "file" {
+			continue // its path is required
+		}
+		b := build(t, k, NewHost(t.TempDir()), "")
+		if _, err := b.Sensor.Read(t.Context()); err != nil && !isMissing(err) {
+			t.Errorf("%s on an empty machine: %v, want readings or missing", k.Name, err)
+		}
+	}
+}
+
+func TestKindsReturnTheErrorOfDecode(t *testing.T) {
+	bad := errors.New("unknown key")
+	for _, k := range Kinds() {
+		if _, err := k.New(NewHost("/"), func(any) error { return bad }); err != bad {
+			t.Errorf("%s: New = %v, want the error of decode", k.Name, err)
+		}
+	}
+}
+
+// The example shows every key: what is not shown is not found.
+func TestExamplesShowEveryKey(t *testing.T) {
+	want := map[string][]string{
+		"system":  {"mounts", "interfaces", "fields"},
+		"hwmon":   {"chip"},
+		"thermal": {"zone"},
+		"file":    {"path", "what", "unit", "scale", "offset"},
+		"sim":     {"shape", "min", "max", "period", "step", "unit", "seed", "fault", "fault_after", "fault_for"},
+	}
+	for _, k := range Kinds() {
+		var got []string
+		for line := range strings.Lines(k.Example) {
+			if key, _, ok := strings.Cut(line, " = "); ok && key != "kind" {
+				got = append(got, key)
+			}
+		}
+		if diff := cmp.Diff(want[k.Name], got); diff != "" {
+			t.Errorf("%s: %s", k.Name, diff)
+		}
+	}
+}
+
+func TestBadConfig(t *testing.T) {
+	kinds := Kinds()
+	tests := []struct {
+		kind, text string
+		want       []string
+	}{
+		{"system", `mounts = ["boot", "/a b", "/a_b"]`, []string{
+			`mounts: "boot" is not a mount point: write the whole path, such as "/boot"`,
+			`mounts: "/a b" and "/a_b" would have the same name`}},
+		{"system", `mounts = ["/", "//"]`, []string{`mounts: "/" and "/" would have the same name`}},
+		{"system", `interfaces = ["", "a/b", "wlan0", "wlan0"]`, []string{
+			`interfaces: "" is not the name of an interface`,
+			`interfaces: "a/b" is not the name of an interface`,
+			`interfaces: "wlan0" and "wlan0" would have the same name`}},
+		{"system", `fields = ["cpu_temprature", "load*", "net_rx_eth0", "throttled"]`, []string{
+			`fields: there is no field "cpu_temprature" (did you mean "cpu_temperature"?)`}},
+		{"system", `fields = ["zzzzzz"]`, []string{
+			`fields: there is no field "zzzzzz" (allowed: cpu_temperature, cpu_use, load1, load5, load15, memory_used, ` +
+				`memory_available, swap_used, uptime, disk_used, disk_free, disk_readonly, pressure_cpu, pressure_io, ` +
+				`pressure_memory, under_voltage, frequency_capped, throttled, net_rx_*, net_tx_*, net_errors_*, wifi_*)`}},
+		{"hwmon", `chip = "@1-0044"`, []string{`chip: "@1-0044" is not a chip: write its name, such as "sht4x", or name@device, such as "sht4x@1-0044"`}},
+		{"hwmon", `chip = "sht4x@"`, []string{`chip: "sht4x@" is not a chip: write its name, such as "sht4x", or name@device, such as "sht4x@1-0044"`}},
+		{"file", ``, []string{`path: the path of a file is needed`}},
+		{"file", `path = "a/b"`, []string{`path: "a/b" is not a whole path: it must begin with /`}},
+		{"file", "path = \"/a\"\nwhat = \"numbr\"", []string{`what: "numbr" is not known (did you mean "number"? allowed: number, text, bool)`}},
+		{"file", "path = \"/a\"\nwhat = \"zzz\"", []string{`what: "zzz" is not known (allowed: number, text, bool)`}},
+		{"file", "path = \"/a\"\nscale = 0", []string{`scale: 0 would make every value the same`}},
+		{"file", "path = \"/a\"\nwhat = \"text\"\nunit = \"V\"\noffset = 1", []string{
+			`scale: scale and offset are for what = "number"`,
+			`unit: a unit is for what = "number"`}},
+		{"file", "path = \"/a\"\nunit = \"Celcius\"", []string{`unit: "Celcius" is not a known unit (did you mean "°C"?)`}},
+		{"file", "path = \"/a\"\nunit = \"Hpa\"", []string{`unit: "Hpa" is not a known unit (did you mean "hPa"?)`}},
+		{"file", "path = \"/a\"\nunit = \"furlongs\"", []string{`unit: "furlongs" is not a known unit (use one of the unit table, such as °C, %, hPa, V)`}},
+		{"sim", `shape = "sin"`, []string{`shape: "sin" is not known (did you mean "sine"? allowed: sine, walk, square, constant)`}},
+		{"sim", `fault = "hung"`, []string{`fault: "hung" is not known (did you mean "hang"? allowed: none, fault, missing, stuck, nan, hang, flap)`}},
+		{"sim", "min = 3\nmax = 2\nstep = -1\nperiod = \"0s\"", []string{
+			`min: 3 is above max, which is 2`, `step: it must not be below 0`, `period: it must be longer than 0s`}},
+	}
+	for _, tt := range tests {
+		k := kinds[slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == tt.kind })]
+		_, err := k.New(NewHost("/"), table(tt.text))
+		if diff := cmp.Diff(tt.want, paramErrors(t, err)); diff != "" {
+			t.Errorf("%s with %q: %s", tt.kind, tt.text, diff)
+		}
+	}
+}
+
+func paramErrors(t *testing.T, err error) []string {
+	t.Helper()
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		t.Fatalf("%v is no list of errors", err)
+	}
+	var out []string
+	for _, e := range joined.Unwrap() {
+		var p *agent.ParamError
+		if !errors.As(e, &p) || p.Param == "" {
+			t.Errorf("%v names no key", e)
+		}
+		out = append(out, e.Error())
+	}
+	return out
+}
+
+func TestDuration(t *testing.T) {
+	for text, want := range map[string]string{
+		"5 min": `"5 min" is not a duration: write it as "30s", "5m" or "1h30m"`,
+		"30":    `"30" is not a duration: write it as "30s", "5m" or "1h30m"`,
+		"-1s":   `"-1s" is not a duration: write it as "30s", "5m" or "1h30m"`,
+		"1h30m": "",
+	} {
+		var d duration
+		got := ""
+		if err := d.UnmarshalText([]byte(text)); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
