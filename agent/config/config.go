@@ -1,0 +1,140 @@
+// Package config reads Pipit's one file, TOML 1.1, into a Config. It is strict:
+// an unknown key, a wrong type or a value out of range is a Problem with its
+// file, line and key, and Load returns all of them at once. It is the only
+// importer of the toml module.
+//
+//	file ──index──> line of each key ─┐
+//	     └─toml───> map[string]any ───┴─> sections ──> Config, or Problems
+//
+// What the config cannot know (addresses, kinds of sensors) comes in as Env.
+package config
+
+import (
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"pipit/agent"
+)
+
+// Bounds of a config file.
+const (
+	maxFile    = 256 << 10
+	maxSensors = 256
+	maxPeople  = 256
+)
+
+// Env is what the config cannot know by itself. All functions must be set.
+type Env struct {
+	// ParseAccount returns the normal form of a JID that has a local part and
+	// may have a resource.
+	ParseAccount func(string) (string, error)
+	// ParseJID returns the normal form of a JID without a resource.
+	ParseJID func(string) (string, error)
+	// Kinds names the kinds of sensors, in the order of documentation.
+	Kinds []string
+	// NewSensor builds a sensor of one of Kinds without touching hardware. It
+	// calls decode once, with a pointer to a struct that holds the defaults and
+	// has toml tags. decode reports by itself what is wrong with a key, leaves
+	// its default and returns nil, so that the rest is checked too. An error of
+	// NewSensor is reported at the sensor, or at the key that an
+	// *agent.ParamError names; several may be joined.
+	NewSensor func(name, kind string, decode func(into any) error) (Made, error)
+}
+
+// Made is a sensor with the defaults of its kind.
+type Made struct {
+	Sensor  agent.Sensor
+	Bus     string        // "": one of its own
+	Fields  []string      // names of the fields as far as they are known
+	Every   time.Duration // 0: 30 s
+	Timeout time.Duration // 0: that of agent.Task
+}
+
+// Config is a file without a problem.
+type Config struct {
+	Path     string
+	Device   Device
+	XMPP     XMPP
+	People   map[string]agent.Role // by normalised bare JID
+	Sensors  []agent.Task          // in the order of the file
+	Warnings []string              // each FILE:LINE: key: text, in the order of the file
+
+	kinds []string // of Sensors
+}
+
+// Device is the table [device].
+type Device struct {
+	Name     string // the host's name unless the file says otherwise
+	Location string // may be ""
+	StateDir string
+	LogLevel slog.Level
+	Summary  []string // names or globs of readings for the presence line; nil: the first three
+}
+
+// XMPP is the table [xmpp]. JID is "" when the file has no such table.
+type XMPP struct {
+	JID          string `toml:"jid"`           // bare, normalised
+	Password     Secret `toml:"password"`      // from whichever source
+	PasswordFile string `toml:"password_file"` // where Password was read, "" when it stands in the config
+	Resource     string `toml:"resource"`      // never ""
+	Server       string `toml:"server"`        // host:port, "": SRV records of the JID's domain
+	DirectTLS    bool   `toml:"direct_tls"`
+	CAFile       string `toml:"ca_file"` // PEM with at least one certificate, "": those of the system
+	PubSub       string `toml:"pubsub"`  // a service's JID, "": the account's own PEP
+	Access       string `toml:"access"`  // presence, whitelist or open
+	AllowPlain   bool   `toml:"allow_plain"`
+
+	RootCAs *x509.CertPool `toml:"-" json:"-"` // the certificates of CAFile, nil: those of the system
+}
+
+// Load reads and checks a config file and the files it names, and builds its
+// sensors; it touches neither hardware nor network. The error is Problems when
+// the file could be read and is wrong.
+func Load(path string, env Env) (*Config, error) {
+	return (&loader{env: env, open: openFile}).load(path)
+}
+
+type loader struct {
+	env  Env
+	open opener
+	path string
+	mode uint32 // permission bits of the config file
+}
+
+func (l *loader) load(path string) (*Config, error) {
+	data, mode, err := readFile(l.open, path, maxFile)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the config %s: %w (pipit init prints a commented one)", path, err)
+	}
+	l.path, l.mode = path, uint32(mode.Perm())
+	table, root, problem := parse(path, string(data))
+	if problem != nil {
+		return nil, Problems{*problem}
+	}
+	r := &report{file: path, index: root}
+	c := l.config(section{r: r, table: table})
+	if len(r.problems) > 0 {
+		return nil, r.problems.sorted()
+	}
+	for _, w := range r.warnings.sorted() {
+		c.Warnings = append(c.Warnings, w.String())
+	}
+	return c, nil
+}
+
+func (l *loader) config(top section) *Config {
+	top.onlyKeys([]string{"device", "xmpp", "people", "sensor"})
+	c := &Config{Path: l.path}
+	sensors := top.sub("sensor", "[sensor.NAME], one for each sensor")
+	l.sensors(sensors, c)
+	c.Device = l.device(top.sub("device", "[device]"), sensors.keys())
+	c.People = l.people(top.sub("people", "[people]"))
+	if top.has("xmpp") {
+		c.XMPP = l.xmpp(top.sub("xmpp", "[xmpp]"))
+	} else {
+		top.warn("xmpp", "there is no [xmpp]: readings stay on this device")
+	}
+	return c
+}

@@ -1,0 +1,75 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"pipit/agent"
+)
+
+// Describe says what would run with this config, for people: one line each for
+// the device, its account, everybody in [people] and every sensor. It holds no
+// secret.
+func (c *Config) Describe() string {
+	rows := [][]string{{"device", c.device()}}
+	if c.XMPP.JID != "" {
+		rows = append(rows,
+			[]string{"account", c.XMPP.JID + "/" + c.XMPP.Resource + ", password from " + c.XMPP.passwordFrom()},
+			[]string{"server", c.XMPP.server()},
+			[]string{"publish", c.XMPP.publish()})
+	}
+	for _, jid := range slices.Sorted(maps.Keys(c.People)) {
+		rows = append(rows, []string{"person", jid + ", " + c.People[jid].String()})
+	}
+	for i, t := range c.Sensors {
+		rows = append(rows, []string{"sensor", fmt.Sprintf("%s, %s, every %s, bus %s", t.Name, c.kinds[i], short(t.Every), t.Bus)})
+	}
+	return agent.Answer{Columns: make([]string, 2), Rows: rows}.String()
+}
+
+func (c *Config) device() string {
+	place := ""
+	if c.Device.Location != "" {
+		place = " (" + c.Device.Location + ")"
+	}
+	return fmt.Sprintf("%s%s, state in %s, log level %s",
+		c.Device.Name, place, c.Device.StateDir, strings.ToLower(c.Device.LogLevel.String()))
+}
+
+func (x XMPP) passwordFrom() string {
+	if x.PasswordFile == "" {
+		return "the config"
+	}
+	return x.PasswordFile
+}
+
+func (x XMPP) server() string {
+	if x.Server == "" {
+		_, domain, _ := strings.Cut(x.JID, "@")
+		return "SRV records of " + domain + x.trust()
+	}
+	if x.DirectTLS {
+		return x.Server + ", direct TLS" + x.trust()
+	}
+	return x.Server + ", STARTTLS" + x.trust()
+}
+
+func (x XMPP) trust() string {
+	s := ""
+	if x.CAFile != "" {
+		s = ", certificates of " + x.CAFile
+	}
+	if x.AllowPlain {
+		s += ", SASL PLAIN allowed inside TLS"
+	}
+	return s
+}
+
+func (x XMPP) publish() string {
+	if x.PubSub == "" {
+		return "the account's own PubSub (PEP), access " + x.Access
+	}
+	return "PubSub service " + x.PubSub + ", access " + x.Access
+}

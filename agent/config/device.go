@@ -1,0 +1,83 @@
+package config
+
+import (
+	"cmp"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"pipit/agent"
+)
+
+const (
+	maxLabel   = 128 // characters of a name or a location for people
+	maxSummary = 16
+)
+
+var levels = map[string]slog.Level{
+	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+}
+
+// device reads [device]; sensors are the names below [sensor].
+func (l *loader) device(s section, sensors []string) Device {
+	keys := struct {
+		Name     string   `toml:"name"`
+		Location string   `toml:"location"`
+		StateDir string   `toml:"state_dir"`
+		LogLevel string   `toml:"log_level"`
+		Summary  []string `toml:"summary"`
+	}{Name: hostName(), StateDir: "/var/lib/pipit", LogLevel: "info"}
+	s.decode(&keys)
+	checkLabel(s, "name", keys.Name)
+	if keys.Location != "" {
+		checkLabel(s, "location", keys.Location)
+	}
+	if s.given("state_dir") && keys.StateDir == "" {
+		s.fail("state_dir", "is empty: it wants a folder")
+	}
+	s.oneOf("log_level", keys.LogLevel, "debug", "info", "warn", "error")
+	checkSummary(s, keys.Summary, sensors)
+	return Device{keys.Name, keys.Location, l.resolve(keys.StateDir), levels[keys.LogLevel], keys.Summary}
+}
+
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "pipit"
+	}
+	return cmp.Or(name, "pipit")
+}
+
+func checkLabel(s section, key, text string) {
+	switch {
+	case !s.given(key):
+	case strings.TrimSpace(text) == "":
+		s.fail(key, "is empty")
+	case utf8.RuneCountInString(text) > maxLabel:
+		s.fail(key, "is longer than %d characters", maxLabel)
+	case strings.ContainsFunc(text, unicode.IsControl):
+		s.fail(key, "is not one line of text")
+	}
+}
+
+// checkSummary reports names of readings that cannot exist.
+func checkSummary(s section, globs, sensors []string) {
+	if !s.given("summary") {
+		return
+	}
+	if len(globs) > maxSummary {
+		s.fail("summary", "has more than %d names", maxSummary)
+		return
+	}
+	for _, glob := range globs {
+		sensor, _, _ := strings.Cut(glob, ".")
+		if err := agent.CheckName(strings.ReplaceAll(glob, "*", "x")); err != nil {
+			s.fail("summary", "%q is not the name of a reading, such as %q or %q", glob, "outside.temperature", "outside.*")
+		} else if !strings.Contains(sensor, "*") && !slices.Contains(sensors, sensor) {
+			s.fail("summary", "there is no sensor %q%s", sensor, options(sensor, sensors))
+		}
+	}
+}
