@@ -1,0 +1,234 @@
+// Package roster keeps the device's contact list (RFC 6121 sections 2 and 3)
+// equal to the people in the config: with each of them the device asks for and
+// grants presence, because PEP notifications flow only where both sides are
+// subscribed. To everybody else it says nothing.
+package roster
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"pipit/agent/xmpp/jid"
+	"pipit/agent/xmpp/stanza"
+	"pipit/agent/xmpp/wire"
+)
+
+// NS is the namespace of roster management.
+const NS = "jabber:iq:roster"
+
+// Group marks the entries that the device made itself; only those are taken
+// out again when somebody leaves the config.
+const Group = "Pipit"
+
+const maxStrangers = 256 // remembered, so that each is logged once a day
+
+// Conn is what the roster needs of a connection.
+type Conn interface {
+	stanza.Requester
+	stanza.Sender
+}
+
+// A Roster holds the state of the subscriptions of one connection.
+type Roster struct {
+	conn   Conn
+	self   string              // own bare JID
+	people map[string]struct{} // normalised bare JIDs
+	log    *slog.Logger
+
+	mu        sync.Mutex
+	items     map[string]item
+	strangers map[string]time.Time
+}
+
+type item struct {
+	JID          string   `xml:"jid,attr"`
+	Subscription string   `xml:"subscription,attr"`
+	Ask          string   `xml:"ask,attr"`
+	Groups       []string `xml:"group"`
+}
+
+// sees tells whether we receive the contact's presence, or have asked for it.
+func (i item) sees() bool {
+	return i.Subscription == "to" || i.Subscription == "both" || i.Ask == "subscribe"
+}
+
+// New returns the roster of a connection. people are normalised bare JIDs.
+func New(conn Conn, selfBare string, people []string, log *slog.Logger) *Roster {
+	r := &Roster{conn: conn, self: selfBare, people: make(map[string]struct{}), log: log,
+		items: make(map[string]item), strangers: make(map[string]time.Time)}
+	for _, p := range people {
+		r.people[p] = struct{}{}
+	}
+	return r
+}
+
+// Load fetches the roster. Call it before the initial presence, so that the
+// server sends roster pushes and presences.
+func (r *Roster) Load(ctx context.Context) error {
+	reply, err := r.conn.Request(ctx, "", "get", []byte("<query xmlns='"+NS+"'/>"))
+	if err != nil {
+		return fmt.Errorf("roster: %w", err)
+	}
+	items, err := parse(reply)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, i := range items {
+		r.items[i.JID] = i
+	}
+	return nil
+}
+
+func parse(s *stanza.Stanza) ([]item, error) {
+	var v struct {
+		Query struct {
+			Items []item `xml:"item"`
+		} `xml:"jabber:iq:roster query"`
+	}
+	if err := s.Decode(&v); err != nil {
+		return nil, err
+	}
+	list := v.Query.Items[:0]
+	for _, i := range v.Query.Items {
+		if i.JID = jid.Bare(i.JID); i.JID != "" {
+			list = append(list, i)
+		}
+	}
+	return list, nil
+}
+
+// Reconcile makes the subscriptions what the config says. Call it after the
+// initial presence.
+func (r *Roster) Reconcile(ctx context.Context) error {
+	r.mu.Lock()
+	items := maps.Clone(r.items)
+	r.mu.Unlock()
+	for _, p := range slices.Sorted(maps.Keys(r.people)) {
+		i, known := items[p]
+		if !known {
+			if err := r.set(ctx, p, ""); err != nil {
+				return err
+			}
+		}
+		if !i.sees() && p != r.self {
+			if err := r.presence("subscribe", p); err != nil {
+				return err
+			}
+		}
+	}
+	for j, i := range items {
+		if _, ok := r.people[j]; !ok && slices.Contains(i.Groups, Group) {
+			r.log.Info("no longer in people: contact removed", "jid", j)
+			if err := r.set(ctx, j, "remove"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// set adds or removes an entry. Removal cancels both subscriptions.
+func (r *Roster) set(ctx context.Context, j, subscription string) error {
+	b := []byte("<query xmlns='" + NS + "'><item")
+	b = wire.Attr(b, "jid", j)
+	b = wire.Attr(b, "subscription", subscription)
+	b = append(b, '>')
+	if subscription != "remove" {
+		b = append(b, "<group>"+Group+"</group>"...)
+	}
+	b = append(b, "</item></query>"...)
+	if _, err := r.conn.Request(ctx, "", "set", b); err != nil {
+		return fmt.Errorf("roster entry of %s: %w", j, err)
+	}
+	return nil
+}
+
+func (r *Roster) presence(typ, to string) error {
+	b := []byte("<presence")
+	b = wire.Attr(b, "type", typ)
+	b = wire.Attr(b, "to", to)
+	return r.conn.Send(append(b, "/>"...))
+}
+
+// Push handles a roster push (RFC 6121 section 2.1.6). One from anybody but
+// the own account is answered as if rosters were not served here.
+func (r *Roster) Push(_ context.Context, iq *stanza.Stanza) ([]byte, error) {
+	if iq.From != "" && jid.Bare(iq.From) != r.self {
+		return nil, stanza.ServiceUnavailable
+	}
+	items, err := parse(iq)
+	if err != nil || len(items) != 1 {
+		return nil, stanza.BadRequest
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if i := items[0]; i.Subscription == "remove" {
+		delete(r.items, i.JID)
+	} else {
+		r.items[i.JID] = i
+	}
+	return nil, nil
+}
+
+// Presence handles the presence types of subscription management. It reports
+// whether the stanza was one of them.
+func (r *Roster) Presence(_ context.Context, p *stanza.Stanza) bool {
+	switch p.Type {
+	case "subscribe":
+		r.subscribe(jid.Bare(p.From))
+	case "unsubscribed":
+		if from := jid.Bare(p.From); r.isPerson(from) {
+			r.log.Warn("a person of the config does not let the device see their presence; readings do not reach them as PubSub events", "jid", from)
+		}
+	case "subscribed", "unsubscribe":
+	default:
+		return false
+	}
+	return true
+}
+
+func (r *Roster) isPerson(bare string) bool {
+	_, ok := r.people[bare]
+	return ok && bare != ""
+}
+
+// subscribe answers a request to see the device: yes, and the same in return,
+// for people of the config; nothing for anybody else.
+func (r *Roster) subscribe(from string) {
+	if !r.isPerson(from) {
+		r.stranger(from)
+		return
+	}
+	r.mu.Lock()
+	seen := r.items[from].sees()
+	r.mu.Unlock()
+	err := r.presence("subscribed", from)
+	if err == nil && !seen {
+		err = r.presence("subscribe", from)
+	}
+	if err != nil {
+		r.log.Debug("subscription not answered", "jid", from, "error", err)
+	}
+}
+
+// stranger logs who asked, once a day each, with a bound on how many.
+func (r *Roster) stranger(from string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	if at, ok := r.strangers[from]; ok && now.Sub(at) < 24*time.Hour {
+		return
+	}
+	if len(r.strangers) >= maxStrangers {
+		clear(r.strangers)
+	}
+	r.strangers[from] = now
+	r.log.Warn("subscription request of somebody who is not in [people], not answered", "jid", from)
+}

@@ -1,0 +1,144 @@
+package roster
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"pipit/agent/xmpp/stanza"
+)
+
+// fake is a server that knows one roster.
+type fake struct {
+	items string
+	sent  []string
+}
+
+func (f *fake) Send(raw []byte) error { f.sent = append(f.sent, string(raw)); return nil }
+
+func (f *fake) Request(_ context.Context, to, typ string, payload []byte) (*stanza.Stanza, error) {
+	if typ == "set" {
+		f.sent = append(f.sent, string(payload))
+		return stanza.Parse([]byte("<iq type='result'/>"))
+	}
+	return stanza.Parse([]byte("<iq type='result'><query xmlns='jabber:iq:roster'>" + f.items + "</query></iq>"))
+}
+
+func load(t *testing.T, items string, people ...string) (*Roster, *fake) {
+	t.Helper()
+	f := &fake{items: items}
+	r := New(f, "pi@example.org", people, slog.New(slog.DiscardHandler))
+	if err := r.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return r, f
+}
+
+const (
+	addAnna    = "<query xmlns='jabber:iq:roster'><item jid='anna@example.org'><group>Pipit</group></item></query>"
+	removeAnna = "<query xmlns='jabber:iq:roster'><item jid='anna@example.org' subscription='remove'></item></query>"
+	askAnna    = "<presence type='subscribe' to='anna@example.org'/>"
+	allowAnna  = "<presence type='subscribed' to='anna@example.org'/>"
+)
+
+func TestReconcile(t *testing.T) {
+	for name, c := range map[string]struct {
+		items  string
+		people []string
+		want   []string
+	}{
+		"new person":           {"", []string{"anna@example.org"}, []string{addAnna, askAnna}},
+		"sees us, we do not":   {"<item jid='anna@example.org' subscription='from'/>", []string{"anna@example.org"}, []string{askAnna}},
+		"asked already":        {"<item jid='anna@example.org' subscription='none' ask='subscribe'/>", []string{"anna@example.org"}, nil},
+		"both":                 {"<item jid='Anna@example.org' subscription='both'/>", []string{"anna@example.org"}, nil},
+		"left, our entry":      {"<item jid='anna@example.org' subscription='both'><group>Pipit</group></item>", nil, []string{removeAnna}},
+		"left, their entry":    {"<item jid='anna@example.org' subscription='both'><group>Friends</group></item>", nil, nil},
+		"nonsense in roster":   {"<item jid='@' subscription='both'/><item/>", nil, nil},
+		"the device itself":    {"<item jid='pi@example.org' subscription='none'/>", []string{"pi@example.org"}, nil},
+		"nobody, empty roster": {"", nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, f := load(t, c.items, c.people...)
+			if err := r.Reconcile(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(c.want, f.sent); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func TestSubscriptionRequests(t *testing.T) {
+	for name, c := range map[string]struct {
+		items, from string
+		want        []string
+	}{
+		"person, one way":  {"<item jid='anna@example.org' subscription='none'/>", "anna@example.org", []string{allowAnna, askAnna}},
+		"person, known":    {"<item jid='anna@example.org' subscription='to'/>", "anna@example.org", []string{allowAnna}},
+		"other spelling":   {"<item jid='anna@example.org' subscription='to'/>", "ANNA@example.org", []string{allowAnna}},
+		"stranger":         {"", "eve@example.org", nil},
+		"look-alike":       {"", "anna@example.org.evil.example", nil},
+		"not even a JID":   {"", "@", nil},
+		"nobody in person": {"", "", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, f := load(t, c.items, "anna@example.org")
+			p, err := stanza.Parse([]byte("<presence type='subscribe' from='" + c.from + "'/>"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !r.Presence(t.Context(), p) {
+				t.Error("not taken for a subscription")
+			}
+			if d := cmp.Diff(c.want, f.sent); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func TestPush(t *testing.T) {
+	for name, c := range map[string]struct {
+		from, items string
+		err         *stanza.Error
+		known       bool
+	}{
+		"from the server":  {"", "<item jid='anna@example.org' subscription='both'/>", nil, true},
+		"from the account": {"pi@example.org", "<item jid='anna@example.org' subscription='both'/>", nil, true},
+		"removal":          {"", "<item jid='anna@example.org' subscription='remove'/>", nil, false},
+		"forged":           {"eve@example.org/x", "<item jid='anna@example.org' subscription='both'/>", stanza.ServiceUnavailable, false},
+		"domain":           {"example.org", "<item jid='anna@example.org' subscription='both'/>", stanza.ServiceUnavailable, false},
+		"two items":        {"", "<item jid='a@example.org'/><item jid='b@example.org'/>", stanza.BadRequest, false},
+		"no item":          {"", "", stanza.BadRequest, false},
+		"bad JID":          {"", "<item jid='@'/>", stanza.BadRequest, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, _ := load(t, "")
+			iq, err := stanza.Parse([]byte("<iq type='set' from='" + c.from + "'><query xmlns='jabber:iq:roster'>" + c.items + "</query></iq>"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, got := r.Push(t.Context(), iq)
+			if (got == nil) != (c.err == nil) || got != nil && got != error(c.err) {
+				t.Errorf("error %v, want %v", got, c.err)
+			}
+			if _, known := r.items["anna@example.org"]; known != c.known {
+				t.Errorf("entry kept: %v, want %v", known, c.known)
+			}
+		})
+	}
+}
+
+func TestStrangersAreBounded(t *testing.T) {
+	r, f := load(t, "")
+	for i := range 3 * maxStrangers {
+		r.subscribe(strings.Repeat("x", i%500+1) + "@example.org")
+	}
+	if len(r.strangers) > maxStrangers || len(f.sent) > 0 {
+		t.Errorf("%d strangers remembered, %d stanzas sent", len(r.strangers), len(f.sent))
+	}
+}
