@@ -1,0 +1,22 @@
+// Package commands holds what people can ask of the device, one file for each
+// command and one table for all. The chat (package chat) and the ad-hoc
+// commands (XEP-0050) both work from this table through agent.Agent.Do.
+package commands
+
+import "pipit/agent"
+
+// A Device is what the commands look at. All fields must be set before a
+// command runs; the functions may be called from any goroutine and must not
+// block for long.
+type Device struct {
+	Agent   *agent.Agent
+	Links   func() []string // the state of each link in one line: "xmpp: online as pi@example.org/pipit since 12:01"
+	Sensors []agent.Task    // the configured sensors
+	FullJID func() string   // where the ad-hoc commands are, "" while offline
+}
+
+// All returns the table in the order of help. Agent.Commands may be set to it:
+// the commands look into that field only when they run.
+func All(d *Device) []agent.Command {
+	return []agent.Command{d.help(), d.status(), d.read(), d.sensors(), d.who(), d.version()}
+}

@@ -1,0 +1,62 @@
+package commands
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"pipit/agent"
+)
+
+func (d *Device) sensors() agent.Command {
+	return agent.Command{
+		Name:  "sensors",
+		Help:  "the configured sensors, how often they are read and how they are",
+		Needs: agent.Viewer,
+		Run:   d.runSensors,
+	}
+}
+
+func (d *Device) runSensors(context.Context, agent.Request) (agent.Answer, error) {
+	if len(d.Sensors) == 0 {
+		return agent.Answer{Text: "No sensors are configured."}, nil
+	}
+	ans := agent.Answer{
+		Text:    count(len(d.Sensors), "sensor") + ".",
+		Columns: []string{"Sensor", "Every", "Bus", "Last reading", "Quality"},
+	}
+	readings := d.Agent.Board.All()
+	for _, t := range d.Sensors {
+		last, quality := "never", "not read yet"
+		if at, worst, ok := newest(readings, t.Name); ok {
+			last, quality = ago(time.Since(at)), worst.String()
+		}
+		ans.Rows = append(ans.Rows, []string{t.Name, every(t.Every), t.Bus, last, quality})
+	}
+	return ans, nil
+}
+
+// newest returns the time of a sensor's newest reading and its worst quality.
+func newest(readings []agent.Reading, sensor string) (at time.Time, worst agent.Quality, ok bool) {
+	for _, r := range readings {
+		if !agent.Match(sensor, r.Name) {
+			continue
+		}
+		if ok = true; r.Time.After(at) {
+			at = r.Time
+		}
+		worst = max(worst, r.Quality)
+	}
+	return at, worst, ok
+}
+
+// every writes an interval as the config does: 30s, 1m, 2h.
+func every(d time.Duration) string {
+	s := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(s, zero) {
+			s = s[:len(s)-2]
+		}
+	}
+	return s
+}
