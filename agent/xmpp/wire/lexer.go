@@ -8,6 +8,10 @@ type Lexer struct {
 	MaxBytes int // longest unit in bytes; 0 means no limit
 	MaxDepth int // deepest nesting in a unit, a stanza alone has depth 1; 0 means no limit
 
+	// MaxSkip is how many bytes of an element over a limit are passed over. It
+	// is then emitted with its start tag alone. 0 makes every limit an error.
+	MaxSkip int
+
 	state   state
 	quote   byte   // the mark that ends the attribute value being read
 	last    byte   // last byte of the Feed before
@@ -17,6 +21,8 @@ type Lexer struct {
 	depth   int    // open elements, the stream counted
 	matched int    // bytes of a keyword or terminator that have matched
 	buf     []byte // the part of a unit that came in earlier Feeds
+	cut     bool   // the unit being read is over a limit: buf holds its beginning only
+	skipped int    // bytes of it that were passed over
 }
 
 type state byte
@@ -32,6 +38,8 @@ const (
 )
 
 const (
+	maxHead = 4 << 10 // bytes kept of an element that is cut: enough for a start tag
+
 	cdataStart = "[CDATA["
 	declStart  = "xml"
 )
@@ -39,7 +47,7 @@ const (
 // Reset makes the Lexer wait for a new stream header, as after STARTTLS and
 // SASL (RFC 6120 section 4.3.3). The limits stay.
 func (l *Lexer) Reset() {
-	*l = Lexer{MaxBytes: l.MaxBytes, MaxDepth: l.MaxDepth, buf: l.buf[:0]}
+	*l = Lexer{MaxBytes: l.MaxBytes, MaxDepth: l.MaxDepth, MaxSkip: l.MaxSkip, buf: l.buf[:0]}
 }
 
 // Buffered returns how many bytes of an unfinished unit are held.
@@ -64,40 +72,90 @@ func (l *Lexer) Feed(p []byte, emit func(Unit) error) error {
 		}
 		start = i
 	}
-	rest := p[start:]
-	if l.tooLong(len(rest)) {
-		return ErrTooLong
+	if err := l.hold(p[start:]); err != nil {
+		return err
 	}
-	l.buf = append(l.buf, rest...)
 	if len(p) > 0 {
 		l.last = p[len(p)-1]
 	}
 	return nil
 }
 
-func (l *Lexer) tooLong(more int) bool {
-	return l.MaxBytes > 0 && len(l.buf)+more > l.MaxBytes
+// hold keeps a part of a unit, or its beginning when that is over a limit.
+func (l *Lexer) hold(part []byte) error {
+	if l.MaxBytes > 0 && len(l.buf)+len(part) > l.MaxBytes && !l.cut {
+		if !l.mayCut() {
+			return ErrTooLong
+		}
+		l.cut = true
+	}
+	if !l.cut {
+		l.buf = append(l.buf, part...)
+		return nil
+	}
+	if l.skipped += len(part); l.skipped > l.MaxSkip {
+		return ErrTooLong
+	}
+	if len(l.buf) > maxHead {
+		l.buf = bytes.Clone(l.buf[:maxHead]) // and let go of the rest
+	}
+	l.buf = append(l.buf, part[:min(len(part), maxHead-len(l.buf))]...)
+	return nil
 }
+
+// mayCut tells whether a limit costs no more than the element being read.
+func (l *Lexer) mayCut() bool { return l.MaxSkip > 0 && l.depth > 0 }
 
 // emit hands out the unit whose last bytes are part.
 func (l *Lexer) emit(part []byte, kind Kind, emit func(Unit) error) error {
 	if kind == Space {
 		return emit(Unit{Kind: Space, Raw: part})
 	}
-	if l.tooLong(len(part)) {
+	if kind != Element && !l.cut && l.MaxBytes > 0 && len(l.buf)+len(part) > l.MaxBytes {
 		return ErrTooLong
 	}
 	raw := part
-	if len(l.buf) > 0 {
-		l.buf = append(l.buf, part...)
+	if len(l.buf) > 0 || l.cut || l.MaxBytes > 0 && len(part) > l.MaxBytes {
+		if err := l.hold(part); err != nil {
+			return err
+		}
 		raw = l.buf
 	}
-	err := emit(Unit{Kind: kind, Name: rootName(raw), Raw: raw})
+	u := Unit{Kind: kind, Raw: raw, Cut: l.cut}
+	if l.cut {
+		u.Raw = startTagOnly(raw)
+	}
+	u.Name = rootName(u.Raw)
+	err := emit(u)
 	if cap(l.buf) > 64<<10 {
 		l.buf = nil // one big stanza must not hold its memory for ever
 	}
-	l.buf = l.buf[:0]
+	l.buf, l.cut, l.skipped = l.buf[:0], false, 0
 	return err
+}
+
+// startTagOnly makes an empty element of the beginning of one. Where the start
+// tag does not end in it, only the name is left.
+func startTagOnly(b []byte) []byte {
+	var quote byte
+	for i, c := range b {
+		switch {
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case c == '\'' || c == '"':
+			quote = c
+		case c == '>' && b[i-1] == '/':
+			return b[:i+1]
+		case c == '>':
+			return append(b[:i:i], "/>"...)
+		}
+	}
+	if i := bytes.IndexAny(b, " \t\r\n/"); i > 1 {
+		return append(b[:i:i], "/>"...)
+	}
+	return []byte("<x/>")
 }
 
 // step reads some bytes from p[i:], at least one. done is not 0 when they end
@@ -197,7 +255,10 @@ func (l *Lexer) endTag(slash bool) (Kind, error) {
 		l.depth--
 	default:
 		if l.MaxDepth > 0 && l.depth > l.MaxDepth {
-			return 0, ErrTooDeep
+			if !l.mayCut() {
+				return 0, ErrTooDeep
+			}
+			l.cut = true
 		}
 		if !slash {
 			l.depth++

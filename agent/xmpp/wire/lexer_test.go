@@ -209,3 +209,75 @@ func BenchmarkLexer(b *testing.B) {
 		}
 	}
 }
+
+// An element over a limit costs itself only: the ones around it arrive whole.
+func TestLexerCuts(t *testing.T) {
+	deep := strings.Repeat("<a>", 50) + strings.Repeat("</a>", 50)
+	for name, c := range map[string]struct{ in, want string }{
+		"too long":          {"<iq id='1' from='x>y'>" + strings.Repeat("x", 900) + "</iq>", "<iq id='1' from='x>y'/>"},
+		"too deep":          {"<message to='a'>" + deep + "</message>", "<message to='a'/>"},
+		"both":              {"<message>" + strings.Repeat(deep, 20) + "</message>", "<message/>"},
+		"empty, long tag":   {"<iq id='1'" + strings.Repeat(" ", 900) + "/>", "<iq id='1'" + strings.Repeat(" ", 900) + "/>"},
+		"endless attribute": {"<iq id='" + strings.Repeat("x", 9000) + "'>z</iq>", "<iq/>"},
+		"endless name":      {"<" + strings.Repeat("x", 9000) + "/>", "<x/>"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			whole := "<s><before/>" + c.in + "<after><b/></after></s>"
+			for _, step := range []int{1, 2, 7, 100, len(whole)} {
+				l := Lexer{MaxBytes: 200, MaxDepth: 4, MaxSkip: 20000}
+				var got []string
+				for rest := []byte(whole); len(rest) > 0; {
+					n := min(step, len(rest))
+					err := l.Feed(rest[:n], func(u Unit) error {
+						got = append(got, string(u.Raw))
+						if u.Cut != (len(got) == 3) {
+							t.Errorf("step %d: Cut is %v for %.80s", step, u.Cut, u.Raw)
+						}
+						return nil
+					})
+					if err != nil {
+						t.Fatal(err)
+					}
+					rest = rest[n:]
+				}
+				if d := cmp.Diff([]string{"<s>", "<before/>", c.want, "<after><b/></after>", "</s>"}, got); d != "" {
+					t.Errorf("step %d: %s", step, d)
+				}
+			}
+		})
+	}
+}
+
+func TestLexerNeverCutsTheHeader(t *testing.T) {
+	for _, step := range []int{1, 50, 1000} {
+		l := Lexer{MaxBytes: 200, MaxSkip: 20000}
+		rest := []byte("<s a='" + strings.Repeat("x", 300) + "'>")
+		var err error
+		for len(rest) > 0 && err == nil {
+			n := min(step, len(rest))
+			err, rest = l.Feed(rest[:n], func(Unit) error { return nil }), rest[n:]
+		}
+		if err != ErrTooLong {
+			t.Errorf("step %d: %v, want ErrTooLong", step, err)
+		}
+	}
+}
+
+func TestLexerSkipsNotForEver(t *testing.T) {
+	l := Lexer{MaxBytes: 200, MaxSkip: 5000}
+	in := []byte("<s><a>" + strings.Repeat("x", 100))
+	var err error
+	for range 1000 {
+		if err = l.Feed(in, func(Unit) error { return nil }); err != nil {
+			break
+		}
+		in = in[6:]
+		in = append(in, "xxxxxx"...)
+	}
+	if err != ErrTooLong {
+		t.Errorf("got %v, want ErrTooLong", err)
+	}
+	if cap(l.buf) > 2*maxHead {
+		t.Errorf("%d bytes are held", cap(l.buf))
+	}
+}

@@ -34,4 +34,5 @@ type Unit struct {
 	Kind Kind
 	Name string // local name of the element, without prefix; "" for Space
 	Raw  []byte // its bytes, valid only until emit returns
+	Cut  bool   // an element over a limit: Raw is its start tag made an empty element
 }
