@@ -233,12 +233,12 @@ func (p Param) checkChoices(value string) (string, error) {
 }
 
 // Nearest returns the candidate that a mistyped word most likely meant: one
-// that starts with it, or the closest by edit distance when that is at most a
+// that starts with it or has it as its field, or the closest by edit distance when that is at most a
 // third of the word's length (at least 1, at most 3). "" when none is near.
 func Nearest(word string, candidates []string) string {
 	best, dist := "", max(1, min(3, len(word)/3))+1
 	for _, c := range candidates {
-		if len(word) >= 2 && strings.HasPrefix(c, word) && dist > 1 {
+		if len(word) >= 2 && dist > 1 && (strings.HasPrefix(c, word) || strings.HasSuffix(c, "."+word)) {
 			best, dist = c, 1
 		}
 		if d := distance(word, c); d < dist {

@@ -142,7 +142,7 @@ func FuzzParamCheck(f *testing.F) {
 }
 
 func TestNearest(t *testing.T) {
-	names := []string{"help", "status", "read", "who", "sensors", "version"}
+	names := []string{"help", "status", "read", "who", "sensors", "version", "board.load1"}
 	for in, want := range map[string]string{
 		"help":          "help",
 		"hepl":          "help",
@@ -156,6 +156,8 @@ func TestNearest(t *testing.T) {
 		"reboot":        "",
 		"":              "",
 		"sensorssensor": "",
+		"load1":         "board.load1",
+		"board":         "board.load1",
 	} {
 		if got := Nearest(in, names); got != want {
 			t.Errorf("Nearest(%q) = %q, want %q", in, got, want)
