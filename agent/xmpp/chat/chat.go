@@ -40,7 +40,7 @@ const (
 const (
 	unknownStart = "I do not know "
 	cannotRead   = "I cannot read encrypted messages. Please switch encryption off for this chat."
-	tooFast      = "That was too much at once, so I did not run it. I take 10 messages a minute and stay silent on more."
+	tooFast      = "That was too much at once, so I did not run it. I take 20 messages a minute and stay silent on more."
 	oneLine      = "I take one command in one message, so I did not run any of these lines."
 )
 

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	burst        = 5                // messages at once
-	refill       = 6 * time.Second  // for one more: 10 a minute
+	burst        = 10               // messages at once
+	refill       = 3 * time.Second  // for one more: 20 a minute
 	maxRefusals  = 3                // in a row that are answered
 	forgiveAfter = 10 * time.Minute // pause after which refusals are answered again
 	repeatWindow = 10 * time.Minute // in which the same id and text are the same message
