@@ -32,11 +32,23 @@ func (l *fieldList) has(name string) bool {
 }
 
 func (l *fieldList) number(name string, v float64, unit string) {
-	l.add(agent.Reading{Name: name, Value: agent.Number(v), Unit: unit})
+	l.add(agent.Reading{Name: name, Value: tidy(v, unit), Unit: unit})
 }
 
 func (l *fieldList) uncertain(name string, v float64, unit, reason string) {
-	l.add(agent.Reading{Name: name, Value: agent.Number(v), Unit: unit, Quality: agent.Uncertain, Reason: reason})
+	l.add(agent.Reading{Name: name, Value: tidy(v, unit), Unit: unit, Quality: agent.Uncertain, Reason: reason})
+}
+
+// tidy takes off the digits that come from arithmetic and not from the kernel.
+func tidy(v float64, unit string) agent.Value {
+	decimals := 6
+	switch unit {
+	case "%":
+		decimals = 2
+	case "MiB":
+		decimals = 1
+	}
+	return agent.Number(v).Round(decimals)
 }
 
 func (l *fieldList) bool(name string, b bool) {

@@ -115,7 +115,7 @@ func (s *file) value(line string) (agent.Value, error) {
 	if err != nil {
 		return agent.Value{}, err
 	}
-	v := agent.Number(f*s.cfg.Scale + s.cfg.Offset)
+	v := agent.Number(f*s.cfg.Scale + s.cfg.Offset).Round(9) // 21437 * 0.001 is 21.437
 	if v.Kind() == agent.None {
 		return v, errors.New("the number is too large with this scale")
 	}

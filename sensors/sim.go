@@ -93,7 +93,7 @@ func (s *sim) Read(ctx context.Context) ([]agent.Reading, error) {
 		s.started = time.Now()
 	}
 	passed := time.Since(s.started)
-	v := agent.Number(s.shape(passed))
+	v := agent.Number(s.shape(passed)).Round(3)
 	if !s.failing(passed) {
 		s.stuck, s.reads = v, 0
 		return s.reading(v)
