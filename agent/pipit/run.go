@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pipit/agent"
+	"pipit/agent/commands"
+	"pipit/agent/config"
+	"pipit/agent/xmpp"
+	"pipit/agent/xmpp/jid"
+	"pipit/sensors"
+)
+
+// defaultConfig is where packages put the config.
+const defaultConfig = "/etc/pipit/config.toml"
+
+// recordSize is how many readings wait in memory for the server: at ten
+// readings a minute about half a day.
+const recordSize = 8192
+
+func runCommand() *cobra.Command {
+	var path string
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "run the agent until it is interrupted",
+		Long: `Run reads the sensors, publishes the readings and answers people until it gets
+SIGINT or SIGTERM. It keeps running, and keeps sensing, while the server is away.
+A config with problems never starts: see "pipit check".`,
+		Example: "  pipit run --config config.toml",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := load(path)
+			if err != nil {
+				return err
+			}
+			log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: cfg.Device.LogLevel}))
+			for _, w := range cfg.Warnings {
+				log.Warn(w)
+			}
+			if cfg.XMPP.JID == "" {
+				return &exitError{exitUsage, fmt.Errorf("%s has no [xmpp]: add jid and password_file, or use \"pipit read\"", path)}
+			}
+			return run(c.Context(), cfg, log)
+		},
+	}
+	configFlag(c, &path)
+	return c
+}
+
+func configFlag(c *cobra.Command, path *string) {
+	c.Flags().StringVarP(path, "config", "c", defaultConfig, "the config file")
+}
+
+// load reads a config. Its problems end the program with exit code 2.
+func load(path string) (*config.Config, error) {
+	host := sensors.NewHost("/")
+	cfg, err := config.Load(path, configEnv(host))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, &exitError{exitUsage, fmt.Errorf("%w; \"pipit init > %s\" makes one to start from", err, path)}
+	}
+	if err != nil {
+		return nil, &exitError{exitUsage, err}
+	}
+	return cfg, nil
+}
+
+// configEnv tells the config what it cannot know by itself.
+func configEnv(host *sensors.Host) config.Env {
+	kinds := sensors.Kinds()
+	env := config.Env{ParseAccount: jid.ParseAccount, ParseJID: jid.Parse}
+	for _, k := range kinds {
+		env.Kinds = append(env.Kinds, k.Name)
+	}
+	env.NewSensor = func(_, kind string, decode func(any) error) (config.Made, error) {
+		for _, k := range kinds {
+			if k.Name == kind {
+				b, err := k.New(host, decode)
+				return config.Made{Sensor: b.Sensor, Bus: b.Bus, Fields: b.Fields, Every: b.Every, Timeout: b.Timeout}, err
+			}
+		}
+		return config.Made{}, fmt.Errorf("unknown kind %q", kind)
+	}
+	return env
+}
+
+// run joins the parts and lets them work until ctx ends.
+func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
+	a := &agent.Agent{
+		Name: cfg.Device.Name, Location: cfg.Device.Location, Version: version(), Started: time.Now(),
+		Record: agent.NewJournal(recordSize), People: cfg.People, Log: log,
+	}
+	roots, err := caPool(cfg.XMPP.CAFile)
+	if err != nil {
+		return err
+	}
+	link := xmpp.New(xmpp.Config{
+		JID: cfg.XMPP.JID, Resource: cfg.XMPP.Resource, Password: reveal(cfg.XMPP.Password),
+		Server: cfg.XMPP.Server, DirectTLS: cfg.XMPP.DirectTLS, RootCAs: roots, AllowPlain: cfg.XMPP.AllowPlain,
+		PubSub: cfg.XMPP.PubSub, Access: cfg.XMPP.Access, Summary: cfg.Device.Summary, Interval: slowest(cfg.Sensors),
+	}, a, log)
+	a.Commands = commands.All(&commands.Device{Agent: a, Links: link.Status, Sensors: cfg.Sensors, FullJID: link.FullJID})
+	poller := &agent.Poller{Tasks: cfg.Sensors, Seed: cfg.XMPP.JID, Put: a.Put, Remove: a.Board.Remove, Log: log}
+
+	log.Info("starting", "version", version(), "device", a.Name, "sensors", len(cfg.Sensors), "people", len(cfg.People))
+	defer log.Info("stopped")
+	return together(ctx, poller.Run, link.Run)
+}
+
+// together runs parts until ctx ends or one of them fails, and waits for all.
+func together(ctx context.Context, parts ...func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	errs := make([]error, len(parts))
+	var wg sync.WaitGroup
+	for i, part := range parts {
+		wg.Go(func() {
+			if errs[i] = part(ctx); errs[i] != nil {
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func slowest(tasks []agent.Task) (longest time.Duration) {
+	for _, t := range tasks {
+		longest = max(longest, t.Every)
+	}
+	return longest
+}
+
+// caPool reads a file of PEM certificates; "" means the system's.
+func caPool(path string) (*x509.CertPool, error) {
+	if path == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("certificate authorities: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no PEM certificate", path)
+	}
+	return pool, nil
+}
+
+func reveal(s config.Secret) func() (string, error) {
+	return func() (string, error) { return s.Reveal(), nil }
+}
