@@ -1,0 +1,52 @@
+# Targets for people; `make help` lists them. CI runs `make test` by .ci/run.
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME = 10s
+ARGS =
+
+# Go stops at a work tree that git refuses to read (another owner, no commit yet); build without the version then.
+BUILDVCS = $(shell git rev-parse --verify -q HEAD >/dev/null 2>&1 && echo auto || echo false)
+
+.NOTPARALLEL:
+.PHONY: build demo test lint cross bench fuzz clean help
+
+build: ## the pipit binary for this machine
+	CGO_ENABLED=0 go build -trimpath -buildvcs=$(BUILDVCS) -o pipit ./agent/pipit
+
+demo: ## a private server, this machine as a device and a chat with it (ARGS="--for 20s")
+	.ci/setup demo
+	$(MAKE) --no-print-directory build
+	./pipit demo $(ARGS)
+
+test: ## everything CI checks: packages, lint, cross builds, all tests with the race detector
+	.ci/setup test
+	$(MAKE) --no-print-directory lint cross
+	go test -race -count=1 ./...
+
+lint: ## gofmt, go vet, staticcheck
+	@files=$$("$$(go env GOROOT)/bin/gofmt" -l .) && \
+	if [ -n "$$files" ]; then echo "not formatted; run gofmt -w on:" $$files >&2; exit 1; fi
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+cross: ## static binaries for all boards in dist/, with SHA256SUMS
+	cross/build
+
+bench: ## all benchmarks
+	.ci/setup test
+	go test -run '^$$' -bench . ./...
+
+fuzz: ## each fuzz target for FUZZTIME (10s)
+	@set -e; packages=$$(go list ./...); for package in $$packages; do \
+		names=$$(go test -list '^Fuzz' $$package); \
+		for name in $$(echo "$$names" | grep '^Fuzz'); do \
+			echo "$$package $$name"; \
+			go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+clean: ## removes what make built
+	rm -rf pipit dist
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\): ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
