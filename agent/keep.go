@@ -118,14 +118,14 @@ type keeper struct {
 func (k *keeper) say(err error, wait time.Duration) {
 	attrs := []any{"error", cut(err.Error(), MaxText), "retry_in", wait.Round(100 * time.Millisecond)}
 	if !k.first(err.Error()) {
-		k.log.Debug("connection lost again", attrs...)
+		k.log.Debug("link is down", attrs...)
 		return
 	}
 	var p *panicError
 	if errors.As(err, &p) {
 		attrs = append(attrs, "stack", string(p.stack))
 	}
-	k.log.Warn("connection lost", attrs...)
+	k.log.Warn("link is down", attrs...)
 }
 
 // first tells whether this kind of failure was not warned of within the hour.

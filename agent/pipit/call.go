@@ -46,7 +46,8 @@ func callCommand() *cobra.Command {
 					return &exitError{exitRefused, err}
 				}
 				for _, i := range items {
-					fmt.Fprintf(c.OutOrStdout(), "%-12s %s\n", clean(i.Node), clean(i.Name))
+					name := strings.TrimPrefix(i.Name, i.Node+": ") // a Pipit's names begin with the node
+					fmt.Fprintf(c.OutOrStdout(), "%-12s %s\n", clean(i.Node), clean(name))
 				}
 				return nil
 			}

@@ -72,7 +72,11 @@ func rootCommand() *cobra.Command {
 		Use:   "pipit",
 		Short: "a device agent that speaks XMPP",
 		Long: `Pipit reads what is attached to this board, publishes it over XMPP, and does
-what authorised people ask of it from the XMPP clients they already have.`,
+what authorised people ask of it from the XMPP clients they already have.
+
+Exit codes: 0 done, or told to stop; 1 failed; 2 wrong arguments, or a config with
+problems; 3 the login of watch, call or chat did not succeed; 4 the device is not
+there, or refused the command.`,
 		Example: `  pipit demo                                   a private server, a device, a chat with it
   pipit init > config.toml                     a commented config to start from
   pipit check --config config.toml             every problem of a config at once

@@ -34,7 +34,7 @@ type bench struct {
 const full = xmpptest.Device + "@" + xmpptest.Domain + "/pipit"
 
 // startDevice runs the agent with a config file, as "pipit run" does.
-func startDevice(t *testing.T, s *server.Server, extra string) *bench {
+func startDevice(t testing.TB, s *server.Server, extra string) *bench {
 	t.Helper()
 	dir := t.TempDir()
 	b := &bench{srv: s, level: write(t, dir, "level", "10\n", 0o600)}
@@ -99,7 +99,7 @@ func (b *bench) set(t *testing.T, level string) {
 	}
 }
 
-type testWriter struct{ t *testing.T }
+type testWriter struct{ t testing.TB }
 
 func (w testWriter) Write(p []byte) (int, error) {
 	w.t.Log(strings.TrimSuffix(string(p), "\n"))

@@ -40,13 +40,7 @@ type watch struct {
 func (c *Client) Watch(ctx context.Context, service string, each func(agent.Reading) error) error {
 	w := &watch{c: c, service: service, seen: map[string]time.Time{}, nodes: map[string]bool{}}
 	w.add(w.snapshotNode())
-	if err := w.discover(ctx); err != nil {
-		c.log.Debug("nodes not listed yet", "error", err)
-	}
-	if err := w.interest(ctx); err != nil {
-		return err
-	}
-	if err := w.fetch(ctx, each); err != nil {
+	if err := w.begin(ctx, each); err != nil {
 		return err
 	}
 	tick := time.NewTicker(2 * time.Second)
@@ -62,11 +56,26 @@ func (c *Client) Watch(ctx context.Context, service string, each func(agent.Read
 				return err
 			}
 		case <-tick.C:
-			if err := w.interest(ctx); err != nil {
+			next := w.interest
+			if len(w.seen) == 0 { // perhaps the device has just let us see it
+				next = func(ctx context.Context) error { return w.begin(ctx, each) }
+			}
+			if err := next(ctx); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// begin finds out what there is to watch and what was last read.
+func (w *watch) begin(ctx context.Context, each func(agent.Reading) error) error {
+	if err := w.discover(ctx); err != nil {
+		w.c.log.Debug("nodes not listed yet", "error", err)
+	}
+	if err := w.interest(ctx); err != nil {
+		return err
+	}
+	return w.fetch(ctx, each)
 }
 
 func (w *watch) prefix() string {

@@ -65,6 +65,12 @@ func TestTLSFailures(t *testing.T) {
 	s.tls.MaxVersion = tls.VersionTLS11
 	s.tls.MinVersion = tls.VersionTLS10
 	dialError(t, dialerFor(t, s.addr), KindTLS)
+
+	s = serve(t, func(p *peer) { p.starttls() })
+	s.tls.Certificates = nil // the alert is that of a server for other domains
+	if e := dialError(t, dialerFor(t, s.addr), KindTLS); !strings.Contains(e.Error(), "does not serve the domain of the JID") || e.RetryAfter() != 5*time.Minute {
+		t.Errorf("error %v", e)
+	}
 }
 
 func TestConnectFailures(t *testing.T) {

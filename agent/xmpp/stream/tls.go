@@ -47,6 +47,11 @@ func (n *negotiation) encrypt(ctx context.Context) error {
 	return n.dialer.encrypt(ctx, n.conn, nil)
 }
 
+// unrecognizedName is how crypto/tls words the alert of a server that has no
+// certificate for the name we ask for (RFC 6066 section 3); over TCP its type
+// is not exported.
+const unrecognizedName = "tls: unrecognized name"
+
 // tlsError types the failure of a handshake.
 func tlsError(err error, on, domain string) error {
 	var bad *tls.CertificateVerificationError
@@ -58,6 +63,8 @@ func tlsError(err error, on, domain string) error {
 		return &Error{Kind: KindTLS, On: on, Text: "the server does not speak TLS on this port"}
 	case isTimeout(err):
 		return &Error{Kind: KindTimeout, On: on, Text: "no answer in the TLS handshake", Err: err}
+	case strings.HasSuffix(err.Error(), unrecognizedName):
+		return &Error{Kind: KindTLS, On: on, Condition: "host-unknown", Err: err}
 	}
 	return &Error{Kind: KindTLS, On: on, Err: err}
 }
