@@ -6,23 +6,9 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"pipit/agent"
 )
-
-// duration is a time.Duration that a config writes as "30s".
-type duration time.Duration
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (d *duration) UnmarshalText(text []byte) error {
-	v, err := time.ParseDuration(string(text))
-	if err != nil || v < 0 {
-		return fmt.Errorf("%q is not a duration: write it as \"30s\", \"5m\" or \"1h30m\"", text)
-	}
-	*d = duration(v)
-	return nil
-}
 
 // A checker collects what is wrong with a sensor's table.
 type checker struct{ errs []error }

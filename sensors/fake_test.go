@@ -2,7 +2,6 @@ package sensors
 
 import (
 	"context"
-	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"pipit/agent"
 )
@@ -77,8 +77,10 @@ func setField(v reflect.Value, key, value string) error {
 		if v.Type().Field(i).Tag.Get("toml") != key {
 			continue
 		}
-		if to, ok := v.Field(i).Addr().Interface().(encoding.TextUnmarshaler); ok {
-			return to.UnmarshalText([]byte(strings.Trim(value, `"`)))
+		if to, ok := v.Field(i).Addr().Interface().(*time.Duration); ok {
+			d, err := time.ParseDuration(strings.Trim(value, `"`))
+			*to = d
+			return err
 		}
 		return json.Unmarshal([]byte(value), v.Field(i).Addr().Interface())
 	}

@@ -33,16 +33,16 @@ fault_for = "0s"    # 0s: for ever
 }
 
 type simConfig struct {
-	Shape      string   `toml:"shape"`
-	Min        float64  `toml:"min"`
-	Max        float64  `toml:"max"`
-	Period     duration `toml:"period"`
-	Step       float64  `toml:"step"`
-	Unit       string   `toml:"unit"`
-	Seed       int64    `toml:"seed"`
-	Fault      string   `toml:"fault"`
-	FaultAfter duration `toml:"fault_after"`
-	FaultFor   duration `toml:"fault_for"`
+	Shape      string        `toml:"shape"`
+	Min        float64       `toml:"min"`
+	Max        float64       `toml:"max"`
+	Period     time.Duration `toml:"period"`
+	Step       float64       `toml:"step"`
+	Unit       string        `toml:"unit"`
+	Seed       int64         `toml:"seed"`
+	Fault      string        `toml:"fault"`
+	FaultAfter time.Duration `toml:"fault_after"`
+	FaultFor   time.Duration `toml:"fault_for"`
 }
 
 // sim implements agent.Sensor.
@@ -56,7 +56,7 @@ type sim struct {
 }
 
 func newSim(_ *Host, decode func(any) error) (Built, error) {
-	cfg := simConfig{Shape: "sine", Min: 18, Max: 24, Period: duration(5 * time.Minute), Step: 0.2, Unit: "°C", Fault: "none"}
+	cfg := simConfig{Shape: "sine", Min: 18, Max: 24, Period: 5 * time.Minute, Step: 0.2, Unit: "°C", Fault: "none"}
 	if err := decode(&cfg); err != nil {
 		return Built{}, err
 	}
@@ -80,8 +80,14 @@ func (c *simConfig) check() error {
 	if c.Step < 0 {
 		bad.fail("step", "it must not be below 0")
 	}
-	if c.Period == 0 {
+	if c.Period <= 0 {
 		bad.fail("period", "it must be longer than 0s")
+	}
+	if c.FaultAfter < 0 {
+		bad.fail("fault_after", "it must not be below 0s")
+	}
+	if c.FaultFor < 0 {
+		bad.fail("fault_for", "it must not be below 0s")
 	}
 	c.Unit = bad.unit("unit", c.Unit)
 	return bad.err()
@@ -111,7 +117,7 @@ func (s *sim) reading(v agent.Value) ([]agent.Reading, error) {
 
 // failing tells whether the fault is on.
 func (s *sim) failing(passed time.Duration) bool {
-	after, length := time.Duration(s.cfg.FaultAfter), time.Duration(s.cfg.FaultFor)
+	after, length := s.cfg.FaultAfter, s.cfg.FaultFor
 	return s.cfg.Fault != "none" && passed >= after && (length == 0 || passed-after < length)
 }
 
@@ -136,7 +142,7 @@ func (s *sim) fail(ctx context.Context, v agent.Value) ([]agent.Reading, error) 
 
 // shape returns the number at a time since the first Read.
 func (s *sim) shape(passed time.Duration) float64 {
-	c, period := s.cfg, time.Duration(s.cfg.Period)
+	c, period := s.cfg, s.cfg.Period
 	phase := float64(passed%period) / float64(period) // 0 to 1
 	half := c.Max/2 - c.Min/2
 	switch c.Shape {

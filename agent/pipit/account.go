@@ -2,15 +2,15 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"pipit/agent/config"
 	"pipit/agent/xmpp/jid"
 	"pipit/agent/xmpp/remote"
 	"pipit/agent/xmpp/stream"
@@ -26,7 +26,7 @@ func (a *account) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVarP(&a.config, "config", "c", "", "a config whose [xmpp] to log in with, instead of --jid and the rest")
 	f.StringVar(&a.jid, "jid", "", "your own account, name@domain")
-	f.StringVar(&a.passwordFile, "password-file", "", "a file that holds your password, - for standard input")
+	f.StringVar(&a.passwordFile, "password-file", "", "a file that holds your password, for you alone (chmod 600)")
 	f.StringVar(&a.server, "server", "", "host:port of the server, instead of DNS SRV records")
 	f.BoolVar(&a.direct, "direct-tls", false, "with --server: TLS from the first byte")
 	f.StringVar(&a.ca, "ca", "", "a PEM file of certificate authorities, instead of the system's")
@@ -66,9 +66,8 @@ func (a *account) stream() (stream.Config, error) {
 		if err != nil {
 			return stream.Config{}, err
 		}
-		roots, err := caPool(cfg.XMPP.CAFile)
 		return stream.Config{JID: cfg.XMPP.JID, Password: reveal(cfg.XMPP.Password), Server: cfg.XMPP.Server,
-			DirectTLS: cfg.XMPP.DirectTLS, RootCAs: roots, AllowPlain: cfg.XMPP.AllowPlain, Log: log}, err
+			DirectTLS: cfg.XMPP.DirectTLS, RootCAs: cfg.XMPP.RootCAs, AllowPlain: cfg.XMPP.AllowPlain, Log: log}, nil
 	}
 	if a.jid == "" || a.passwordFile == "" {
 		return stream.Config{}, errors.New("--jid and --password-file are needed, or --config")
@@ -77,34 +76,16 @@ func (a *account) stream() (stream.Config, error) {
 	if err != nil {
 		return stream.Config{}, err
 	}
-	password, err := readPassword(a.passwordFile)
+	password, err := config.ReadPassword(a.passwordFile)
 	if err != nil {
 		return stream.Config{}, err
 	}
-	roots, err := caPool(a.ca)
-	return stream.Config{JID: jid.Bare(full), Resource: jid.Resource(full),
-		Password: func() (string, error) { return password, nil },
-		Server:   a.server, DirectTLS: a.direct, RootCAs: roots, Log: log}, err
-}
-
-// readPassword reads the first line of a small file, or of standard input.
-func readPassword(path string) (string, error) {
-	in := io.Reader(os.Stdin)
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return "", fmt.Errorf("password file: %w", err)
+	var roots *x509.CertPool // the system's
+	if a.ca != "" {
+		if roots, err = config.ReadCA(a.ca); err != nil {
+			return stream.Config{}, err
 		}
-		defer f.Close()
-		in = f
 	}
-	b, err := io.ReadAll(io.LimitReader(in, 4096))
-	if err != nil {
-		return "", fmt.Errorf("password file: %w", err)
-	}
-	line, _, _ := strings.Cut(string(b), "\n")
-	if line = strings.TrimSuffix(line, "\r"); line == "" {
-		return "", fmt.Errorf("password file %s is empty", path)
-	}
-	return line, nil
+	return stream.Config{JID: jid.Bare(full), Resource: jid.Resource(full), Password: reveal(password),
+		Server: a.server, DirectTLS: a.direct, RootCAs: roots, Log: log}, nil
 }

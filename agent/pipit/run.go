@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -98,13 +97,9 @@ func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 		Name: cfg.Device.Name, Location: cfg.Device.Location, Version: version(), Started: time.Now(),
 		Record: agent.NewJournal(recordSize), People: cfg.People, Log: log,
 	}
-	roots, err := caPool(cfg.XMPP.CAFile)
-	if err != nil {
-		return err
-	}
 	link := xmpp.New(xmpp.Config{
 		JID: cfg.XMPP.JID, Resource: cfg.XMPP.Resource, Password: reveal(cfg.XMPP.Password),
-		Server: cfg.XMPP.Server, DirectTLS: cfg.XMPP.DirectTLS, RootCAs: roots, AllowPlain: cfg.XMPP.AllowPlain,
+		Server: cfg.XMPP.Server, DirectTLS: cfg.XMPP.DirectTLS, RootCAs: cfg.XMPP.RootCAs, AllowPlain: cfg.XMPP.AllowPlain,
 		PubSub: cfg.XMPP.PubSub, Access: cfg.XMPP.Access, Summary: cfg.Device.Summary, Interval: slowest(cfg.Sensors),
 	}, a, log)
 	a.Commands = commands.All(&commands.Device{Agent: a, Links: link.Status, Sensors: cfg.Sensors, FullJID: link.FullJID})
@@ -139,22 +134,7 @@ func slowest(tasks []agent.Task) (longest time.Duration) {
 	return longest
 }
 
-// caPool reads a file of PEM certificates; "" means the system's.
-func caPool(path string) (*x509.CertPool, error) {
-	if path == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("certificate authorities: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no PEM certificate", path)
-	}
-	return pool, nil
-}
-
+// reveal hands a password on to where it is used.
 func reveal(s config.Secret) func() (string, error) {
 	return func() (string, error) { return s.Reveal(), nil }
 }
