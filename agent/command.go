@@ -136,6 +136,12 @@ var (
 	ErrForbidden = errors.New("not allowed")
 )
 
+// A list of choices is bounded, but a person may tick every reading of a board.
+const (
+	maxChoices    = 256      // words
+	maxChoiceText = 16 << 10 // bytes of all of them
+)
+
 // A ParamError says what is wrong with one argument.
 type ParamError struct {
 	Param string // its name, "" when it is not about one of them
@@ -166,8 +172,12 @@ func (p Param) Check(value string) (string, error) {
 		}
 		return "", nil
 	}
-	if len(value) > MaxText {
-		return fail("longer than %d bytes", MaxText)
+	most := MaxText
+	if p.Kind == ParamChoices {
+		most = maxChoiceText
+	}
+	if len(value) > most {
+		return fail("longer than %d bytes", most)
 	}
 	switch p.Kind {
 	case ParamText:
@@ -203,6 +213,9 @@ func (p Param) checkChoices(value string) (string, error) {
 		choices = p.Choices()
 	}
 	words := strings.Fields(value)
+	if len(words) > maxChoices {
+		return "", &ParamError{p.Name, fmt.Sprintf("at most %d values are allowed", maxChoices)}
+	}
 	if p.Kind == ParamChoice && len(words) > 1 {
 		return "", &ParamError{p.Name, "only one value is allowed"}
 	}

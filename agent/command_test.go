@@ -109,6 +109,9 @@ func TestParamCheck(t *testing.T) {
 		{globs, "*", "boiler outside.humidity outside.temperature", ""},
 		{globs, "outside *", "outside.humidity outside.temperature boiler", ""},
 		{globs, "kit*", "", `p: there is no "kit*"`},
+		{many, strings.Repeat("outside.humidity ", 200), "outside.humidity", ""},
+		{many, strings.Repeat("boiler ", 257), "", "p: at most 256 values are allowed"},
+		{many, strings.Repeat("x", 16385), "", "p: longer than 16384 bytes"},
 	} {
 		got, err := c.p.Check(c.in)
 		text := ""

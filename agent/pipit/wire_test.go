@@ -74,6 +74,9 @@ every = "1s"
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	log := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	if _, ok := t.(*testing.B); ok {
+		log = slog.New(slog.DiscardHandler)
+	}
 	go func() { done <- run(ctx, cfg, log) }()
 	stopped := false
 	b.stop = func() {
