@@ -139,10 +139,6 @@ ca_file = "{{.CAFile}}"
 kind = "system"
 every = "2s"
 
-[sensor.thermal]
-kind = "thermal"
-every = "5s"
-
 [sensor.simulated]
 kind = "sim"
 every = "1s"
