@@ -71,6 +71,10 @@ type Device struct {
 	StateDir string
 	LogLevel slog.Level
 	Summary  []string // names or globs of readings for the presence line; nil: the first three
+
+	Flush   time.Duration // readings are written to disk this often, 1 s to 10 min
+	Keep    time.Duration // how long readings are kept, 1 hour to 10 years
+	MaxSize int64         // bytes of the file of readings, 1 MB to 1 GB
 }
 
 // XMPP is the table [xmpp]. JID is "" when the file has no such table.

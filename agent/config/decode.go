@@ -123,7 +123,7 @@ func assignAs[T any](v any, want string, set func(T)) error {
 func assignDuration(d *time.Duration, v any) error {
 	switch v := v.(type) {
 	case string:
-		parsed, err := time.ParseDuration(v)
+		parsed, err := parseDuration(v)
 		if err != nil {
 			return fmt.Errorf(`%q is not a duration: write a number and a unit, such as "30s", "5m" or "1h30m"`, v)
 		}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -29,7 +30,14 @@ func (l *loader) device(s section, sensors []string) Device {
 		StateDir string   `toml:"state_dir"`
 		LogLevel string   `toml:"log_level"`
 		Summary  []string `toml:"summary"`
-	}{Name: hostName(), StateDir: "/var/lib/pipit", LogLevel: "info"}
+
+		Flush   time.Duration `toml:"flush"`
+		Keep    time.Duration `toml:"keep"`
+		MaxSize size          `toml:"max_size"`
+	}{
+		Name: hostName(), StateDir: "/var/lib/pipit", LogLevel: "info",
+		Flush: 10 * time.Second, Keep: 30 * 24 * time.Hour, MaxSize: 64e6,
+	}
 	s.decode(&keys)
 	checkLabel(s, "name", keys.Name)
 	if keys.Location != "" {
@@ -40,7 +48,16 @@ func (l *loader) device(s section, sensors []string) Device {
 	}
 	s.oneOf("log_level", keys.LogLevel, "debug", "info", "warn", "error")
 	checkSummary(s, keys.Summary, sensors)
-	return Device{keys.Name, keys.Location, l.resolve(keys.StateDir), levels[keys.LogLevel], keys.Summary}
+	s.between("flush", keys.Flush, time.Second, 10*time.Minute)
+	s.between("keep", keys.Keep, time.Hour, 3650*24*time.Hour)
+	if s.given("max_size") && (keys.MaxSize < 1e6 || keys.MaxSize > 1e9) {
+		s.fail("max_size", "is out of range (1MB to 1GB)")
+	}
+	return Device{
+		Name: keys.Name, Location: keys.Location, StateDir: l.resolve(keys.StateDir),
+		LogLevel: levels[keys.LogLevel], Summary: keys.Summary,
+		Flush: keys.Flush, Keep: keys.Keep, MaxSize: int64(keys.MaxSize),
+	}
 }
 
 func hostName() string {

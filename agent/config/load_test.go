@@ -49,6 +49,9 @@ location = "behind the house"
 state_dir = "state"
 log_level = "debug"
 summary = ["tank", "board.*"]
+flush = "1m"
+keep = "1d12h"
+max_size = "2MB"
 [xmpp]
 jid = "GreenHouse@Example.org/Roof"
 password_file = "password"
@@ -73,8 +76,11 @@ kind = "sim"
 	dir := filepath.Dir(c.Path)
 	want := &Config{
 		Path: filepath.Join(dir, "pipit.toml"),
-		Device: Device{"greenhouse", "behind the house", filepath.Join(dir, "state"), slog.LevelDebug,
-			[]string{"tank", "board.*"}},
+		Device: Device{
+			Name: "greenhouse", Location: "behind the house", StateDir: filepath.Join(dir, "state"),
+			LogLevel: slog.LevelDebug, Summary: []string{"tank", "board.*"},
+			Flush: time.Minute, Keep: 36 * time.Hour, MaxSize: 2e6,
+		},
 		XMPP: XMPP{
 			JID: "greenhouse@example.org", Resource: "Roof", PasswordFile: filepath.Join(dir, "password"),
 			Server: "[::1]:5223", DirectTLS: true, PubSub: "pubsub.example.org", Access: "whitelist", AllowPlain: true,
@@ -97,7 +103,7 @@ kind = "sim"
 func TestDefaults(t *testing.T) {
 	c := mustLoad(t, "[xmpp]\njid = \"a@example.org\"\npassword_file = \"password\"\n", built{})
 	host, _ := os.Hostname()
-	if want := (Device{Name: host, StateDir: "/var/lib/pipit"}); host != "" && !cmp.Equal(c.Device, want) {
+	if want := (Device{Name: host, StateDir: "/var/lib/pipit", Flush: 10 * time.Second, Keep: 720 * time.Hour, MaxSize: 64e6}); host != "" && !cmp.Equal(c.Device, want) {
 		t.Error(cmp.Diff(want, c.Device))
 	}
 	if x := c.XMPP; x.Resource != "pipit" || x.Access != "presence" || x.Server != "" || x.RootCAs != nil {
