@@ -10,7 +10,7 @@ import "pipit/agent"
 // block for long.
 type Device struct {
 	Agent   *agent.Agent
-	Links   func() []string // the state of each link in one line: "xmpp: online as pi@example.org/pipit since 12:01"
+	Status  func() []string // lines on the state of links and store: "xmpp: online as pi@example.org/pipit since 12:01"
 	Sensors []agent.Task    // the configured sensors
 	FullJID func() string   // where the ad-hoc commands are, "" while offline
 }

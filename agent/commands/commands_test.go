@@ -28,7 +28,7 @@ func device() *Device {
 	}
 	d := &Device{
 		Agent:   a,
-		Links:   func() []string { return []string{"xmpp: online as pi@example.org/pipit"} },
+		Status:  func() []string { return []string{"xmpp: online as pi@example.org/pipit"} },
 		FullJID: func() string { return "pi@example.org/pipit" },
 		Sensors: []agent.Task{
 			{Name: "outside", Every: 30 * time.Second, Bus: "i2c:1"},
@@ -176,7 +176,7 @@ func TestLongListsAreBounded(t *testing.T) {
 }
 
 func TestEmptyDevice(t *testing.T) {
-	d := &Device{Agent: &agent.Agent{Name: "Pi", Started: time.Now()}, Links: func() []string { return nil }, FullJID: func() string { return "" }}
+	d := &Device{Agent: &agent.Agent{Name: "Pi", Started: time.Now()}, Status: func() []string { return nil }, FullJID: func() string { return "" }}
 	d.Agent.Commands = All(d)
 	for name, want := range map[string]string{
 		"read":    "No readings yet.",

@@ -29,7 +29,7 @@ func (d *Device) runStatus(context.Context, agent.Request) (agent.Answer, error)
 	slices.SortStableFunc(troubles, func(x, y agent.Reading) int { return cmp.Compare(y.Quality, x.Quality) })
 
 	lines := []string{d.Agent.Name + ": " + summary(all), d.running()}
-	lines = append(lines, d.Links()...)
+	lines = append(lines, d.Status()...)
 	switch n := len(troubles); {
 	case n > maxTroubles:
 		lines = append(lines, fmt.Sprintf("The worst %d of %d that are not good:", maxTroubles, n))

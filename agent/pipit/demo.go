@@ -124,6 +124,7 @@ func untilDead(ctx context.Context, srv *server.Server) error {
 
 var demoTemplate = template.Must(template.New("config").Parse(`[device]
 name = "Demo"
+state_dir = "state"
 summary = ["system.cpu_use", "system.load1", "simulated"]
 
 [xmpp]

@@ -14,6 +14,7 @@ import (
 	"pipit/agent"
 	"pipit/agent/commands"
 	"pipit/agent/config"
+	"pipit/agent/store"
 	"pipit/agent/xmpp"
 	"pipit/agent/xmpp/jid"
 	"pipit/sensors"
@@ -21,10 +22,6 @@ import (
 
 // defaultConfig is where packages put the config.
 const defaultConfig = "/etc/pipit/config.toml"
-
-// recordSize is how many readings wait in memory for the server: at ten
-// readings a minute about half a day.
-const recordSize = 8192
 
 func runCommand() *cobra.Command {
 	var path string
@@ -93,21 +90,28 @@ func configEnv(host *sensors.Host) config.Env {
 
 // run joins the parts and lets them work until ctx ends.
 func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
+	st, err := store.Open(cfg.Device.StateDir, store.Options{
+		Flush: cfg.Device.Flush, Keep: cfg.Device.Keep, MaxSize: cfg.Device.MaxSize, Log: log,
+	})
+	if err != nil {
+		return fmt.Errorf("state_dir %s: %w", cfg.Device.StateDir, err)
+	}
 	a := &agent.Agent{
 		Name: cfg.Device.Name, Location: cfg.Device.Location, Version: version(), Started: time.Now(),
-		Record: agent.NewJournal(recordSize), People: cfg.People, Log: log,
+		Record: st, People: cfg.People, Log: log,
 	}
 	link := xmpp.New(xmpp.Config{
 		JID: cfg.XMPP.JID, Resource: cfg.XMPP.Resource, Password: reveal(cfg.XMPP.Password),
 		Server: cfg.XMPP.Server, DirectTLS: cfg.XMPP.DirectTLS, RootCAs: cfg.XMPP.RootCAs, AllowPlain: cfg.XMPP.AllowPlain,
 		PubSub: cfg.XMPP.PubSub, Access: cfg.XMPP.Access, Summary: cfg.Device.Summary, Interval: slowest(cfg.Sensors),
 	}, a, log)
-	a.Commands = commands.All(&commands.Device{Agent: a, Links: link.Status, Sensors: cfg.Sensors, FullJID: link.FullJID})
+	status := func() []string { return append(link.Status(), storeStatus(st.Stats())...) }
+	a.Commands = commands.All(&commands.Device{Agent: a, Status: status, Sensors: cfg.Sensors, FullJID: link.FullJID})
 	poller := &agent.Poller{Tasks: cfg.Sensors, Seed: cfg.XMPP.JID, Put: a.Put, Remove: a.Board.Remove, Log: log}
 
 	log.Info("starting", "version", version(), "device", a.Name, "sensors", len(cfg.Sensors), "people", len(cfg.People))
 	defer log.Info("stopped")
-	return together(ctx, poller.Run, link.Run)
+	return errors.Join(together(ctx, poller.Run, link.Run, st.Run), st.Close())
 }
 
 // together runs parts until ctx ends or one of them fails, and waits for all.

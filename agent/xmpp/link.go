@@ -10,11 +10,11 @@
 // While it is live, readings go out and requests come in:
 //
 //	Board  ──Watch──> snapshot item "current" (at most one a second), presence (at most one a minute)
-//	Record ──After──> an item for each reading on its own node, from the link's position
+//	Record ──After──> an item for each reading on its own node, from the link's position (backlog.go)
 //	stanza.Router ──> adhoc, chat, disco, entity, roster, sensordata ──> Agent.Do
 //
-// The position in the record lives in the Link, not in the connection, so the
-// readings of an outage follow when the server is back. Stream management
+// The link's positions live in the record, not in the connection, so the
+// readings of an outage follow when the server is back, also after a restart. Stream management
 // (XEP-0198) will live in package stream, below this one: a resumed connection
 // never ends, so nothing here repeats itself.
 package xmpp
@@ -63,8 +63,6 @@ type Link struct {
 
 	chat *chat.Responder // outlives connections: it knows which messages it has answered
 
-	pos uint64 // last position in the record that the server has; used by one connection at a time
-
 	mu      sync.Mutex
 	state   state
 	current *stanza.Router // nil while offline
@@ -76,7 +74,6 @@ type state struct {
 	since   time.Time
 	problem string            // why offline
 	refused map[string]string // node: why the server does not take it
-	lost    uint64            // readings the record forgot before they could be sent
 	skipped uint64            // readings the server refused for good
 }
 
@@ -185,9 +182,6 @@ func (l *Link) Status() []string {
 	if n := len(s.refused); n > 0 {
 		node := slices.Min(slices.Collect(maps.Keys(s.refused)))
 		lines = append(lines, plural(n, "node")+" refused by the server, for example "+node+": "+s.refused[node])
-	}
-	if s.lost > 0 {
-		lines = append(lines, plural(int(s.lost), "reading")+" lost in outages longer than the record")
 	}
 	if s.skipped > 0 {
 		lines = append(lines, plural(int(s.skipped), "reading")+" refused by the server")

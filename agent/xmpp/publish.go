@@ -3,8 +3,6 @@ package xmpp
 import (
 	"context"
 	"errors"
-	"slices"
-	"sync"
 	"time"
 
 	"pipit/agent"
@@ -17,8 +15,6 @@ const (
 	nodePrefix = "pipit/" // before a reading's name in the name of its node
 
 	snapshotEvery = time.Second // at most one snapshot in this time
-	window        = 16          // entries of the record in flight
-	retries       = 5           // of an item that the server asks to wait with
 	history       = 256         // items kept on a reading's node
 	maxSnapshot   = 1000        // readings in a snapshot: servers end the stream over a stanza of 256 KiB
 )
@@ -38,7 +34,7 @@ func (s *session) publishSnapshots(ctx context.Context) error {
 		payload := sensordata.Encode(all, sensordata.Options{
 			Seq: seq, Boot: s.link.boot, Interval: s.link.cfg.Interval, Time: time.Now(),
 		})
-		err := s.publish(ctx, node, "current", payload)
+		err := node.Publish(ctx, "current", payload)
 		switch {
 		case err == nil, wants(err, ctx):
 		case isAnswer(err):
@@ -54,83 +50,9 @@ func (s *session) publishSnapshots(ctx context.Context) error {
 	return nil
 }
 
-// publishReadings sends every entry of the record to the node of its reading,
-// each node in order, from the link's position on.
-func (s *session) publishReadings(ctx context.Context) error {
-	record := s.link.agent.Record
-	if record == nil {
-		return nil
-	}
-	nodes := make(map[string]*pubsub.Node)
-	for {
-		entries, lost, err := record.After(ctx, s.link.pos, window)
-		if err != nil {
-			return nil
-		}
-		s.link.countLost(lost)
-		var wg sync.WaitGroup
-		broken := make(chan error, len(entries))
-		for _, run := range byName(entries) {
-			name := run[0].Name
-			node := nodes[name]
-			if node == nil {
-				node = s.node(s.link.readingNode(name), title(run[0].Reading), history)
-				nodes[name] = node
-			}
-			wg.Go(func() {
-				if err := s.publishRun(ctx, node, run); err != nil {
-					broken <- err
-				}
-			})
-		}
-		wg.Wait()
-		if ctx.Err() != nil {
-			return nil // the position stays: the next connection sends these again under the same ids
-		}
-		select {
-		case err := <-broken:
-			return err
-		default:
-		}
-		s.link.pos = entries[len(entries)-1].Pos
-	}
-}
-
-// publishRun sends entries of one node in order. Only the end of the
-// connection is an error.
-func (s *session) publishRun(ctx context.Context, node *pubsub.Node, run []agent.Entry) error {
-	for _, e := range run {
-		if s.link.isRefused(node.Name) {
-			s.link.countSkipped(1)
-			continue
-		}
-		payload := sensordata.Encode([]agent.Reading{e.Reading}, sensordata.Options{})
-		err := s.publish(ctx, node, agent.Stamp(e.Time), payload)
-		switch {
-		case err == nil:
-		case wants(err, ctx):
-			s.link.countSkipped(1)
-		case isAnswer(err):
-			s.link.refuse(node.Name, err)
-			s.link.countSkipped(1)
-		default:
-			return err
-		}
-	}
-	return nil
-}
-
-// publish sends one item and tries again, a few times and ever later, while
-// the server asks to wait.
-func (s *session) publish(ctx context.Context, node *pubsub.Node, id string, payload []byte) error {
-	pause := time.Second
-	for try := 1; ; try++ {
-		err := node.Publish(ctx, id, payload)
-		if err == nil || !wants(err, ctx) || try > retries || !sleep(ctx, pause) {
-			return err
-		}
-		pause *= 2
-	}
+// readingNode returns the node of a reading.
+func (s *session) readingNode(r agent.Reading) *pubsub.Node {
+	return s.node(s.link.readingName(r.Name), title(r), history)
 }
 
 func (s *session) node(name, title string, items int) *pubsub.Node {
@@ -140,7 +62,7 @@ func (s *session) node(name, title string, items int) *pubsub.Node {
 	}
 }
 
-// snapshotNode and readingNode name the nodes. On a service that is shared by
+// snapshotNode and readingName name the nodes. On a service that is shared by
 // many devices the device's JID keeps them apart.
 func (l *Link) snapshotNode() string {
 	if l.cfg.PubSub == "" {
@@ -149,7 +71,7 @@ func (l *Link) snapshotNode() string {
 	return nodePrefix + l.cfg.JID
 }
 
-func (l *Link) readingNode(name string) string {
+func (l *Link) readingName(name string) string {
 	if l.cfg.PubSub == "" {
 		return nodePrefix + name
 	}
@@ -168,49 +90,12 @@ func isAnswer(err error) bool {
 	return errors.As(err, &e)
 }
 
-// byName splits entries into runs of one reading each, keeping their order.
-func byName(entries []agent.Entry) [][]agent.Entry {
-	var runs [][]agent.Entry
-	for _, e := range entries {
-		i := slices.IndexFunc(runs, func(run []agent.Entry) bool { return run[0].Name == e.Name })
-		if i < 0 {
-			runs = append(runs, nil)
-			i = len(runs) - 1
-		}
-		runs[i] = append(runs[i], e)
-	}
-	return runs
-}
-
 // title is what clients show for a reading's node.
 func title(r agent.Reading) string {
 	if r.Unit == "" {
 		return r.Name
 	}
 	return r.Name + " (" + r.Unit + ")"
-}
-
-func (l *Link) isRefused(node string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	_, refused := l.state.refused[node]
-	return refused
-}
-
-func (l *Link) countLost(n uint64) {
-	if n == 0 {
-		return
-	}
-	l.mu.Lock()
-	l.state.lost += n
-	l.mu.Unlock()
-	l.log.Warn("readings were lost: the outage was longer than the record", "readings", n)
-}
-
-func (l *Link) countSkipped(n uint64) {
-	l.mu.Lock()
-	l.state.skipped += n
-	l.mu.Unlock()
 }
 
 // sleep waits and reports false when ctx ended first.

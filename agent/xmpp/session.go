@@ -98,15 +98,29 @@ func (s *session) start(ctx context.Context) error {
 		}
 		s.link.log.Warn("subscriptions are not complete", "error", err)
 	}
+	loops := []func(context.Context) error{s.keepPresence, s.publishSnapshots}
+	if record := s.link.agent.Record; record != nil {
+		loops = append(loops, newBacklog(s.link, record, s.readingNode).run)
+	}
+	return firstError(ctx, loops)
+}
+
+// firstError runs loops until ctx ends or one of them fails, and waits for
+// all. One that ends without an error has nothing left to do.
+func firstError(ctx context.Context, loops []func(context.Context) error) (err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var wg sync.WaitGroup
-	errs := make(chan error, 3)
-	for _, loop := range []func(context.Context) error{s.keepPresence, s.publishSnapshots, s.publishReadings} {
+	errs := make(chan error, len(loops))
+	for _, loop := range loops {
 		wg.Go(func() { errs <- loop(ctx) })
 	}
-	err := <-errs
-	if err == nil {
-		<-ctx.Done()
+	for range loops {
+		if err = <-errs; err != nil {
+			break
+		}
 	}
+	cancel()
 	wg.Wait()
 	return err
 }
