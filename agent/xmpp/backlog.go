@@ -45,7 +45,7 @@ func newBacklog(l *Link, record agent.Record, node func(agent.Reading) *pubsub.N
 
 // run sends until ctx ends (nil) or the connection does.
 func (b *backlog) run(ctx context.Context) error {
-	for {
+	for ctx.Err() == nil { // Pending only looks when nothing is pending
 		fields, err := b.record.Pending(ctx, linkName)
 		if err != nil {
 			return nil
@@ -61,6 +61,7 @@ func (b *backlog) run(ctx context.Context) error {
 			return err
 		}
 	}
+	return nil
 }
 
 // ready returns the fields that do not pause, and otherwise how long to wait

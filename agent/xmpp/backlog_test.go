@@ -269,3 +269,22 @@ func TestBacklogKeepsItsPositionWhenTheConnectionEnds(t *testing.T) {
 		}
 	})
 }
+
+func TestBacklogEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		record := newFakeRecord()
+		fill(record, "a", 3)
+		ctx, cancel := context.WithCancel(t.Context())
+		f := &fakeServer{answer: func(string, string) error {
+			cancel() // another part of the session has ended
+			return context.Canceled
+		}}
+		b := newTestBacklog(f, record)
+		if err := b.run(ctx); err != nil {
+			t.Error(err)
+		}
+		if len(record.After("", "a", 9)) != 3 {
+			t.Error("the position has moved")
+		}
+	})
+}
