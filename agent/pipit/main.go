@@ -53,8 +53,13 @@ func execute(ctx context.Context, args []string) int {
 	root := rootCommand()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	if err == nil || errors.Is(err, syscall.EPIPE) {
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, syscall.EPIPE):
 		return exitOK // whoever read the output has seen enough
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		return exitOK // told to stop, and that is why
 	}
 	if text := err.Error(); text != "" {
 		fmt.Fprintln(os.Stderr, "pipit: "+text)

@@ -212,6 +212,6 @@ func (s *Store) tell(err error) {
 	case text == "":
 		s.opt.Log.Info("the store is on disk again", "dir", s.dir)
 	default:
-		s.opt.Log.Error("the store cannot write; readings stay in memory", "dir", s.dir, "error", text)
+		s.opt.Log.Error("the store cannot write; readings stay in memory until it can: see to the disk, and that this user may write the directory", "dir", s.dir, "error", text)
 	}
 }

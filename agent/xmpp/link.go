@@ -31,6 +31,7 @@ import (
 
 	"pipit/agent"
 	"pipit/agent/xmpp/chat"
+	"pipit/agent/xmpp/entity"
 	"pipit/agent/xmpp/jid"
 	"pipit/agent/xmpp/stanza"
 	"pipit/agent/xmpp/stream"
@@ -61,7 +62,9 @@ type Link struct {
 	log   *slog.Logger
 	boot  string // random, so that readers see a restart
 
-	chat *chat.Responder // outlives connections: it knows which messages it has answered
+	// These outlive connections.
+	chat *chat.Responder // knows which messages it has answered
+	last entity.Last     // when a person last asked for something
 
 	mu      sync.Mutex
 	state   state

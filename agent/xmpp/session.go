@@ -28,7 +28,6 @@ type session struct {
 	roster *roster.Roster
 	adhoc  *adhoc.Server
 	info   disco.Info
-	last   entity.Last
 	sent   string // show and status of the last presence; touched by start and then keepPresence only
 }
 
@@ -139,11 +138,11 @@ func (s *session) serve() {
 	r.Handle("get", entity.NSPing, "ping", entity.Ping)
 	r.Handle("get", entity.NSVersion, "query", entity.Version("Pipit", a.Version))
 	r.Handle("get", entity.NSTime, "time", entity.Time)
-	r.Handle("get", entity.NSLast, "query", s.last.Serve(a.Started))
+	r.Handle("get", entity.NSLast, "query", s.link.last.Serve(a.Started))
 	r.Handle("get", disco.NSInfo, "query", s.discoInfo)
 	r.Handle("get", disco.NSItems, "query", s.discoItems)
 	r.Handle("set", adhoc.NS, "command", func(ctx context.Context, iq *stanza.Stanza) ([]byte, error) {
-		s.last.Touch()
+		s.link.last.Touch()
 		return s.adhoc.Serve(ctx, iq)
 	})
 	for _, ns := range sensordata.Namespaces {
@@ -155,7 +154,7 @@ func (s *session) serve() {
 
 func (s *session) message(ctx context.Context, m *stanza.Stanza) {
 	if s.link.agent.Role(jid.Bare(m.From)) != agent.Stranger {
-		s.last.Touch()
+		s.link.last.Touch()
 	}
 	s.link.chat.Message(ctx, m)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -151,7 +152,7 @@ func TestInfo(t *testing.T) {
 		if ok {
 			got = info.Identities[0].Category + "/" + info.Identities[0].Type
 		}
-		if got != want || ok && (!info.Has(NS) || !info.Has(dataform.NS)) {
+		if got != want || ok && (!slices.Contains(info.Features, NS) || !slices.Contains(info.Features, dataform.NS)) {
 			t.Errorf("%q: %q, %+v", node, got, info)
 		}
 	}

@@ -35,9 +35,6 @@ type Info struct {
 // section 2.2).
 type Item struct{ JID, Node, Name string }
 
-// Has tells whether a feature is there.
-func (i Info) Has(feature string) bool { return slices.Contains(i.Features, feature) }
-
 // Append writes the <query/> element; node is the one that was asked for, "" for none.
 func (i Info) Append(b []byte, node string) []byte {
 	b = append(b, "<query xmlns='"+NSInfo+"'"...)

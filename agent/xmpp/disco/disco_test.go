@@ -135,26 +135,6 @@ func (s *server) Request(_ context.Context, to, typ string, payload []byte) (*st
 	return stanza.Parse([]byte("<iq type='result' id='1'>" + s.payload + "</iq>"))
 }
 
-func TestQuery(t *testing.T) {
-	s := &server{payload: string(psi.Append(nil, "n"))}
-	got, err := Query(t.Context(), s, "a@example.org", "n")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := "a@example.org get <query xmlns='http://jabber.org/protocol/disco#info' node='n'/>"; s.asked != want {
-		t.Errorf("asked %s", s.asked)
-	}
-	if got.Ver() != psi.Ver() {
-		t.Errorf("got %+v", got)
-	}
-	if !got.Has(NSCaps) || got.Has("urn:other") {
-		t.Error("Has is wrong")
-	}
-	if _, err := Query(t.Context(), &server{}, "a@example.org", ""); !errors.Is(err, stanza.ItemNotFound) {
-		t.Errorf("error %v", err)
-	}
-}
-
 func TestItems(t *testing.T) {
 	want := []Item{{"a@example.org", "x", "X"}, {"b@example.org", "", ""}}
 	s := &server{payload: string(AppendItems(nil, "", want))}
@@ -178,11 +158,5 @@ func TestBounds(t *testing.T) {
 	items, err := Items(t.Context(), &server{payload: "<query xmlns='" + NSItems + "'>" + b.String() + "</query>"}, "j", "")
 	if err != nil || len(items) != maxItems {
 		t.Errorf("%d items, error %v", len(items), err)
-	}
-	info, err := Query(t.Context(), &server{payload: "<query xmlns='" + NSInfo + "'>" +
-		strings.Repeat("<identity category='c' type='t'/>", maxIdentities+1) + strings.Repeat("<feature var='f'/>", maxFeatures+1) +
-		strings.Repeat("<x xmlns='jabber:x:data'/>", maxForms+1) + "</query>"}, "j", "")
-	if err != nil || len(info.Identities) != maxIdentities || len(info.Features) != maxFeatures || len(info.Forms) != maxForms {
-		t.Errorf("%d identities, %d features, %d forms, error %v", len(info.Identities), len(info.Features), len(info.Forms), err)
 	}
 }

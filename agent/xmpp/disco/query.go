@@ -4,18 +4,12 @@ import (
 	"context"
 	"fmt"
 
-	"pipit/agent/xmpp/dataform"
 	"pipit/agent/xmpp/stanza"
 	"pipit/agent/xmpp/wire"
 )
 
-// Bounds of what is read of others; what exceeds them is left out.
-const (
-	maxIdentities = 100
-	maxFeatures   = 10000
-	maxForms      = 20
-	maxItems      = 10000
-)
+// maxItems bounds what is read of others; what exceeds it is left out.
+const maxItems = 10000
 
 // NodeOf returns the node that a disco#info or disco#items request asks for,
 // "" for none. The error is bad-request.
@@ -29,40 +23,6 @@ func NodeOf(iq *stanza.Stanza) (string, error) {
 		return "", stanza.BadRequest
 	}
 	return v.Query.Node, nil
-}
-
-// Query asks what an entity, or a node of it, is and can do. jid "" is the own
-// account. It waits as long as the Requester does.
-func Query(ctx context.Context, r stanza.Requester, jid, node string) (Info, error) {
-	reply, err := r.Request(ctx, jid, "get", query(NSInfo, node))
-	if err != nil {
-		return Info{}, fmt.Errorf("disco#info of %q: %w", jid, err)
-	}
-	var v struct {
-		Query struct {
-			Identities []struct {
-				Category string `xml:"category,attr"`
-				Type     string `xml:"type,attr"`
-				Lang     string `xml:"lang,attr"`
-				Name     string `xml:"name,attr"`
-			} `xml:"identity"`
-			Features []struct {
-				Var string `xml:"var,attr"`
-			} `xml:"feature"`
-			Forms []dataform.Form `xml:"jabber:x:data x"`
-		} `xml:"http://jabber.org/protocol/disco#info query"`
-	}
-	if err := reply.Decode(&v); err != nil {
-		return Info{}, fmt.Errorf("disco#info of %q: %w", jid, err)
-	}
-	info := Info{Forms: v.Query.Forms[:min(len(v.Query.Forms), maxForms)]}
-	for _, i := range v.Query.Identities[:min(len(v.Query.Identities), maxIdentities)] {
-		info.Identities = append(info.Identities, Identity(i))
-	}
-	for _, f := range v.Query.Features[:min(len(v.Query.Features), maxFeatures)] {
-		info.Features = append(info.Features, f.Var)
-	}
-	return info, nil
 }
 
 // Items asks for the parts of an entity or of one of its nodes. jid "" is the

@@ -84,9 +84,6 @@ func (c *Client) Close() {
 	c.wg.Wait()
 }
 
-// Ended is closed when the connection has ended; context.Cause tells why.
-func (c *Client) Ended() context.Context { return c.ended }
-
 // JID returns the full JID of this client.
 func (c *Client) JID() string { return c.conn.JID() }
 

@@ -1,10 +1,12 @@
 package stanza
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"hash/maphash"
 	"log/slog"
 	"runtime/debug"
@@ -220,7 +222,7 @@ func (r *Router) Request(ctx context.Context, to, typ string, payload []byte) (*
 		}
 		return s, nil
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, fmt.Errorf("no answer from %s: %w", cmp.Or(to, "the own account"), ctx.Err())
 	}
 }
 
