@@ -14,8 +14,7 @@ import (
 const bindID = "bind"
 
 // bind is the stream feature of RFC 6120 section 7. Unlike mellium's own it
-// really asks for the resource. Resuming a stream (XEP-0198 section 5) belongs
-// in front of it, enabling stream management behind it.
+// really asks for the resource, and resumes an older stream instead where it can.
 func (n *negotiation) bind() xmpp.StreamFeature {
 	return xmpp.StreamFeature{
 		Name:       xml.Name{Space: nsBind, Local: "bind"},
@@ -23,11 +22,9 @@ func (n *negotiation) bind() xmpp.StreamFeature {
 		Prohibited: xmpp.Ready,
 		Parse:      required,
 		Negotiate: func(context.Context, *xmpp.Session, any) (xmpp.SessionState, io.ReadWriter, error) {
-			full, err := n.bindResource()
-			if err != nil {
+			if err := n.ready(); err != nil {
 				return 0, nil, n.keep(err)
 			}
-			n.bound = full
 			return xmpp.Ready, nil, nil
 		},
 	}

@@ -34,11 +34,21 @@ type Conn struct {
 	in  *reader
 	out *writer
 
+	manager manager     // nil: without stream management
+	early   []wire.Unit // stanzas that came before stream management was on
+
 	closing  atomic.Bool   // Close was called
 	reading  atomic.Bool   // Serve or Close reads
 	readDone chan struct{} // closed when it does not any more
 	pings    int           // sent so far
 	pinged   bool          // the reply to one is awaited
+}
+
+// A manager is told what comes in on a Conn, from the goroutine of Serve.
+type manager interface {
+	received()                       // a stanza came in
+	nonza(u wire.Unit) (ended error) // an element that is no stanza, of stream management
+	probe()                          // nothing came in for long: ask for a sign of life
 }
 
 func newConn(raw net.Conn, on string, log *slog.Logger, t timing) *Conn {
@@ -57,8 +67,7 @@ func (c *Conn) move(t net.Conn) {
 }
 
 // start ends the negotiation: from now on stanzas flow.
-func (c *Conn) start(jid, domain string) {
-	c.jid, c.domain = jid, domain
+func (c *Conn) start() {
 	c.in.lexer.MaxBytes, c.in.lexer.MaxSkip = MaxStanza, maxSkip
 	go c.out.run() // Close waits for it
 }
@@ -72,12 +81,25 @@ func (c *Conn) JID() string { return c.jid }
 // there up to 20 s (KindTimeout; the stream goes on). Any other error means
 // that the stream has ended and says why. The bytes are copied.
 func (c *Conn) Send(stanza []byte) error {
-	err := c.out.send(stanza, c.on)
+	return c.ended(c.out.send(stanza, c.on))
+}
+
+// offer queues a stanza if there is room, and else returns a channel that is
+// closed when it is worth another try.
+func (c *Conn) offer(stanza []byte) (room <-chan struct{}, err error) {
+	room, err = c.out.offer(stanza)
+	return room, c.ended(err)
+}
+
+func (c *Conn) ended(err error) error {
 	if err == errEnding {
 		return &Error{Kind: KindClosed, On: c.on, Err: errEnding}
 	}
 	return err
 }
+
+// closing tells whether the error of a send comes from Close.
+func closing(err error) bool { return errors.Is(err, errEnding) }
 
 // Serve reads until the stream ends and calls handle for each stanza, in
 // order: name is message, presence or iq, raw belongs to handle. A stanza over
@@ -144,6 +166,10 @@ func (c *Conn) fail(cause error) {
 
 // read hands out stanzas until the stream ends and says why it did.
 func (c *Conn) read(handle func(string, []byte)) error {
+	for _, u := range c.early {
+		handle(u.Name, u.Raw)
+	}
+	c.early = nil
 	timeout := c.timing.idle
 	for {
 		for {
@@ -165,22 +191,25 @@ func (c *Conn) read(handle func(string, []byte)) error {
 			}
 			return err
 		case timeout == c.timing.idle && !c.closing.Load():
-			c.ping()
+			c.probe()
 			timeout = c.timing.reply
 		default:
-			err = &Error{Kind: KindSilent, On: c.on, Text: fmt.Sprintf("nothing came in for %v", c.timing.idle+c.timing.reply)}
+			err = &Error{Kind: KindSilent, On: c.on, Text: fmt.Sprintf("nothing came in for %v", c.timing.idle+c.timing.reply), lost: true}
 			c.fail(err)
 			return err
 		}
 	}
 }
 
-// deliver handles one unit. Stream management belongs here.
+// deliver handles one unit.
 func (c *Conn) deliver(u wire.Unit, handle func(string, []byte)) error {
 	switch {
 	case u.Kind == wire.End:
 		return &Error{Kind: KindClosed, On: c.on, Text: "the server ended the stream"}
 	case isStanza(u):
+		if c.manager != nil {
+			c.manager.received() // before it is handled: an answer to <r/> covers it
+		}
 		if u.Cut {
 			c.log.Debug("stanza over the limits cut to its start tag", "stanza", clean(string(u.Raw[:min(len(u.Raw), 200)])))
 		}
@@ -191,6 +220,8 @@ func (c *Conn) deliver(u wire.Unit, handle func(string, []byte)) error {
 		if err := c.streamError(u); err != nil {
 			return err
 		}
+	case c.manager != nil && isManagement(u):
+		return c.manager.nonza(u)
 	default:
 		c.log.Debug("element ignored", "element", clean(u.Name), "server", c.on)
 	}
@@ -205,6 +236,21 @@ func isStanza(u wire.Unit) bool {
 		return len(u.Raw) > len(u.Name) && string(u.Raw[1:1+len(u.Name)]) == u.Name
 	}
 	return false
+}
+
+// isManagement tells whether u is an acknowledgement or a request for one
+// (XEP-0198 section 4).
+func isManagement(u wire.Unit) bool {
+	return (u.Name == "r" || u.Name == "a") && len(u.Raw) < 512 && bytes.Contains(u.Raw, []byte(nsSM))
+}
+
+// probe asks for a sign of life.
+func (c *Conn) probe() {
+	if c.manager != nil {
+		c.manager.probe()
+		return
+	}
+	c.ping()
 }
 
 // ping asks the server for a sign of life. When there is no room to send it,
@@ -272,7 +318,7 @@ func (c *Conn) readError(err error) error {
 // lost types the failure of a transport.
 func (c *Conn) lost(err error) error {
 	if isTimeout(err) {
-		return &Error{Kind: KindTimeout, On: c.on, Text: "the server does not take what is sent", Err: err}
+		return &Error{Kind: KindTimeout, On: c.on, Text: "the server does not take what is sent", Err: err, lost: true}
 	}
-	return &Error{Kind: KindClosed, On: c.on, Text: "the connection was lost", Err: err}
+	return &Error{Kind: KindClosed, On: c.on, Text: "the connection was lost", Err: err, lost: true}
 }

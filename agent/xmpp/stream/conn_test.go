@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"strings"
 	"sync"
@@ -22,17 +21,8 @@ import (
 // pair returns a Conn that is ready and the server's end of its transport.
 func pair(t *testing.T) (*Conn, *far) {
 	t.Helper()
-	near, other := net.Pipe()
-	c := newConn(near, "example.org:5222", slog.New(slog.DiscardHandler), defaultTiming())
-	f := &far{t: t, conn: other, in: newReader(other)}
-	for _, r := range []*reader{c.in, f.in} {
-		if err := r.lexer.Feed([]byte(testHeader), r.keep); err != nil {
-			t.Fatal(err)
-		}
-		r.pop()
-		r.lexer.MaxBytes = 0
-	}
-	c.start(testJID+"/pipit", testDomain)
+	c, f := rawPair(t)
+	c.start()
 	return c, f
 }
 

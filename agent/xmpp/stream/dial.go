@@ -26,14 +26,22 @@ func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d.run(ctx)
+	c, _, err := d.run(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.start()
+	return c, nil
 }
 
-// A dialer does one Dial.
+// A dialer does one Dial or Open.
 type dialer struct {
 	cfg     Config
 	account jid.JID // bare
 	domain  string  // of the account, in ASCII
+	manage  bool    // ask for stream management
+	old     *token  // of the stream to resume, or nil
+	resumed string  // the full JID of that
 	log     *slog.Logger
 	timing  timing
 	tcp     func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -55,42 +63,46 @@ func newDialer(cfg Config) (*dialer, error) {
 
 var errDialTimeout = errors.New("logging in took too long")
 
-func (d *dialer) run(ctx context.Context) (*Conn, error) {
+// run returns a stream that is ready but not started.
+func (d *dialer) run(ctx context.Context) (*Conn, management, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, d.timing.dial, &Error{
 		Kind: KindTimeout, On: d.domain, Text: fmt.Sprintf("not logged in after %v", d.timing.dial), Err: errDialTimeout})
 	defer cancel()
 	targets, warning, err := d.targets(ctx)
 	if err != nil {
-		return nil, err
+		return nil, management{}, err
+	}
+	if d.old != nil {
+		targets = locate(targets, d.old.location)
 	}
 	if warning != "" {
 		d.log.Warn("no SRV records, trying the domain itself", "domain", d.domain, "error", warning)
 	}
-	c, err := d.try(ctx, targets)
+	c, sm, err := d.try(ctx, targets)
 	if e := asError(err); e != nil && warning != "" && e.Kind <= KindRefused {
 		e.Text = strings.TrimPrefix(e.Text+"; "+warning, "; ")
 	}
-	return c, err
+	return c, sm, err
 }
 
 // try tries the targets until one accepts or refuses the login.
-func (d *dialer) try(ctx context.Context, targets []target) (*Conn, error) {
+func (d *dialer) try(ctx context.Context, targets []target) (*Conn, management, error) {
 	var furthest *Error
 	redirected := false
 	for len(targets) > 0 {
 		t := targets[0]
 		targets = targets[1:]
-		c, err := d.attempt(ctx, t)
+		c, sm, err := d.attempt(ctx, t)
 		if err == nil {
-			return c, nil
+			return c, sm, nil
 		}
 		if ctx.Err() != nil {
-			return nil, d.ended(context.Cause(ctx))
+			return nil, sm, d.ended(context.Cause(ctx))
 		}
 		e := d.typed(err, t)
 		d.log.Debug("target failed", "target", t.addr, "direct_tls", t.direct, "error", e)
 		if e.Kind >= KindNoMechanism {
-			return nil, e
+			return nil, sm, e
 		}
 		if next, ok := redirect(e, t); ok && !redirected {
 			d.log.Info("the server sends us to another host", "from", t.addr, "to", next.addr)
@@ -102,7 +114,7 @@ func (d *dialer) try(ctx context.Context, targets []target) (*Conn, error) {
 			furthest = e
 		}
 	}
-	return nil, furthest
+	return nil, management{}, furthest
 }
 
 // ended returns the error for the end of the context.
@@ -129,35 +141,40 @@ func redirect(e *Error, from target) (to target, ok bool) {
 		return to, false
 	}
 	to = target{addr: withPort(string(host), from.direct), direct: from.direct}
-	h, _, err := net.SplitHostPort(to.addr)
-	return to, err == nil && h != "" && len(h) <= 255 && !strings.ContainsAny(h, " /@")
+	return to, validHost(to.addr)
+}
+
+// validHost tells whether an address that a server named can be dialled.
+func validHost(addr string) bool {
+	h, _, err := net.SplitHostPort(addr)
+	return err == nil && h != "" && len(h) <= 255 && !strings.ContainsAny(h, " /@")
 }
 
 // attempt makes a stream with one target.
-func (d *dialer) attempt(ctx context.Context, t target) (*Conn, error) {
+func (d *dialer) attempt(ctx context.Context, t target) (c *Conn, sm management, err error) {
 	raw, err := d.connect(ctx, t)
 	if err != nil {
-		return nil, err
+		return nil, sm, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, d.timing.negotiate,
 		&Error{Kind: KindTimeout, On: t.addr, Text: fmt.Sprintf("the server did not let us in within %v", d.timing.negotiate)})
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { raw.Close() })
-	c := newConn(raw, t.addr, d.log, d.timing)
+	c = newConn(raw, t.addr, d.log, d.timing)
 	if t.direct {
 		err = d.encrypt(ctx, c, []string{"xmpp-client"})
 	}
 	if err == nil {
-		err = d.negotiate(ctx, c)
+		sm, err = d.negotiate(ctx, c)
 	}
 	if !stop() { // the transport was closed under it
 		err = context.Cause(ctx)
 	}
 	if err != nil {
 		raw.Close()
-		return nil, err
+		return nil, management{}, err
 	}
-	return c, nil
+	return c, sm, nil
 }
 
 // connect opens a TCP connection to the first address of a target that answers.

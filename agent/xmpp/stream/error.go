@@ -26,7 +26,7 @@ const (
 	KindAuth                         // the login was refused
 	KindBind                         // the resource was refused
 	KindConflict                     // another client uses the resource
-	KindSilent                       // nothing came in, not even the reply to a ping
+	KindSilent                       // nothing came in, not even the reply to a ping or an acknowledgement
 )
 
 const hintPort = "check the port: STARTTLS is usual on 5222, direct TLS on 5223 or 443"
@@ -86,6 +86,8 @@ type Error struct {
 	Said      string // the server's own words, one line
 	Hint      string // what to do next; "" takes that of the condition or the Kind
 	Err       error  // may be nil
+
+	lost bool // the transport failed, the stream did not end: it may be resumed
 }
 
 func (e *Error) Error() string {

@@ -279,11 +279,12 @@ func (l *logBuffer) String() string {
 // dial logs in and closes at the end of the test.
 func dial(t *testing.T, d *dialer) (*Conn, error) {
 	t.Helper()
-	c, err := d.run(t.Context())
+	c, _, err := d.run(t.Context())
 	if err != nil {
 		noSecret(t, err.Error())
 		return nil, err
 	}
+	c.start()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()

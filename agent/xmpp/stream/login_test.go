@@ -276,7 +276,7 @@ func TestSilentServer(t *testing.T) {
 			t.Run("context", func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				go func() { <-reached; cancel() }()
-				if _, err := dialerFor(t, s.addr).run(ctx); !errors.Is(err, context.Canceled) {
+				if _, _, err := dialerFor(t, s.addr).run(ctx); !errors.Is(err, context.Canceled) {
 					t.Errorf("error %v", err)
 				}
 			})

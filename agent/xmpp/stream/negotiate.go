@@ -26,7 +26,8 @@ type negotiation struct {
 
 	offered       features
 	authenticated bool
-	bound         string // the full JID, once bound
+	bound         string // the full JID, once bound or resumed
+	sm            management
 }
 
 // features holds what the server offers for the login on the present stream.
@@ -37,18 +38,18 @@ type features struct {
 }
 
 // negotiate runs mellium's Session until the stream is ready.
-func (d *dialer) negotiate(ctx context.Context, c *Conn) error {
-	n := &negotiation{dialer: d, conn: c, ctx: ctx}
+func (d *dialer) negotiate(ctx context.Context, c *Conn) (management, error) {
+	n := &negotiation{dialer: d, conn: c, ctx: ctx, sm: management{wanted: d.manage, old: d.old}}
 	err := n.session()
 	if err == nil && n.bound == "" {
 		err = n.incomplete()
 	}
 	if err != nil {
 		n.giveUp(err)
-		return err
+		return management{}, err
 	}
-	c.start(n.bound, d.account.Domainpart())
-	return nil
+	c.jid, c.domain = n.bound, d.account.Domainpart()
+	return n.sm, nil
 }
 
 func (n *negotiation) session() (err error) {
@@ -63,7 +64,7 @@ func (n *negotiation) session() (err error) {
 	if _, secure := n.tlsState(); secure {
 		state, origin = xmpp.Secure, n.dialer.account
 	}
-	list := []xmpp.StreamFeature{n.startTLS(), n.sasl(), n.channelBindings(), n.bind()}
+	list := []xmpp.StreamFeature{n.startTLS(), n.sasl(), n.channelBindings(), n.manageFeature(), n.bind()}
 	_, err = xmpp.NewSession(context.Background(), n.dialer.account.Domain(), origin, n, state,
 		xmpp.NewNegotiator(func(*xmpp.Session, *xmpp.StreamConfig) xmpp.StreamConfig {
 			return xmpp.StreamConfig{Features: list}
@@ -181,7 +182,7 @@ func (n *negotiation) checkHeader(u wire.Unit) error {
 		return &Error{Kind: KindStream, On: n.conn.on, Text: fmt.Sprintf("%q in %q is no stream for clients", clean(start.Name.Local), clean(content)),
 			Hint: "check the port: 5222 is usual, 5269 is for servers"}
 	}
-	n.offered = features{} // what was offered before TLS does not count
+	n.offered, n.sm.offered = features{}, false // what was offered before TLS does not count
 	return nil
 }
 

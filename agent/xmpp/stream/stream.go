@@ -2,9 +2,9 @@
 // stanzas over it: SRV records with fall-back (RFC 2782, XEP-0368), STARTTLS or
 // direct TLS, SASL, resource binding (RFC 6120), keepalive (XEP-0199).
 //
-//	Dial ── targets (resolve.go) ── connect, TLS (dial.go, tls.go) ── negotiate ──> *Conn
-//	                                                                     │
-//	            STARTTLS (tls.go), SASL (sasl.go, scram.go), bind (bind.go)
+//	Dial, Open ── targets (resolve.go) ── connect, TLS (dial.go, tls.go) ── negotiate ──> *Conn ──> *Managed
+//	                                                                           │
+//	   STARTTLS (tls.go), SASL (sasl.go, scram.go), resume, bind, enable (bind.go, management.go)
 //
 // A Conn is framed from its first byte: a reader cuts what comes in into whole
 // units within limits, a writer sends whole stanzas and joins those that wait
@@ -21,12 +21,12 @@
 // transport under it when the context ends; each read and write has a deadline
 // of its own.
 //
-// Stream management (XEP-0198) will go here: the bind feature resumes an older
-// stream, or binds and then enables; the reader counts the stanzas that come
-// in, answers <r/> and takes <a/> before they are handed out (Conn.deliver);
-// the writer keeps what it sent until it is acknowledged; and the transport on
-// which a stream was resumed moves under the older Conn (Conn.move, which does
-// the same for STARTTLS). Nothing above the Conn changes.
+// A Conn ends with its transport. A Managed (managed.go) is a stream that does
+// not (XEP-0198): it holds what it sent until the server acknowledges it
+// (ledger.go), and Open puts a new Conn under it when the server resumes the
+// stream there, so that nothing above a Managed notices. The new Conn hands out
+// nothing, and answers no <r/>, before it is in place: all that follows
+// <resumed/> belongs to the older stream and its counters.
 package stream
 
 import (
@@ -81,6 +81,8 @@ type timing struct {
 	idle      time.Duration // without any inbound byte, until a ping goes out
 	reply     time.Duration // without any inbound byte after the ping: dead
 	end       time.Duration // to send the end of a stream that failed
+	ask       time.Duration // from a stanza until its acknowledgement is asked for, at the latest
+	ack       time.Duration // from that request to the answer: then the link is dead
 }
 
 func defaultTiming() timing {
@@ -94,6 +96,8 @@ func defaultTiming() timing {
 		idle:      25 * time.Second,
 		reply:     20 * time.Second,
 		end:       2 * time.Second,
+		ask:       15 * time.Second,
+		ack:       20 * time.Second,
 	}
 }
 
@@ -106,5 +110,6 @@ const (
 	nsSASL         = "urn:ietf:params:xml:ns:xmpp-sasl"
 	nsSASLCB       = "urn:xmpp:sasl-cb:0"
 	nsBind         = "urn:ietf:params:xml:ns:xmpp-bind"
+	nsSM           = "urn:xmpp:sm:3"
 	nsStanzaErrors = "urn:ietf:params:xml:ns:xmpp-stanzas"
 )

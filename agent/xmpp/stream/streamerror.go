@@ -11,6 +11,10 @@ import (
 // streamErrorFor returns the stream error to send for XML that is not allowed
 // (RFC 6120 section 4.9.3), "" for any other error.
 func streamErrorFor(err error) string {
+	var count *countError
+	if errors.As(err, &count) {
+		return count.streamError()
+	}
 	condition := ""
 	switch {
 	case errors.Is(err, wire.ErrTooLong), errors.Is(err, wire.ErrTooDeep):

@@ -81,6 +81,22 @@ func (w *writer) offer(b []byte) (room <-chan struct{}, err error) {
 	return nil, nil
 }
 
+// put queues b whether there is room or not.
+func (w *writer) put(b []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err == nil {
+		w.push(b)
+	}
+}
+
+// waiting tells whether bytes wait to be sent.
+func (w *writer) waiting() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.unsent > 0
+}
+
 // push appends to the buffer. The caller holds the lock.
 func (w *writer) push(b []byte) {
 	w.buf = append(w.buf, b...)

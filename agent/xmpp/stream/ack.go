@@ -1,0 +1,160 @@
+package stream
+
+import (
+	"context"
+	"time"
+
+	"pipit/agent/xmpp/wire"
+)
+
+// Sync waits until the server has acknowledged all that was sent before, also
+// over the loss of a transport. It returns the cause of ctx when that ends, and
+// else an error when the stream is over.
+func (m *Managed) Sync(ctx context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ledger == nil {
+		return &Error{Kind: KindPolicy, On: m.jid, Text: "the server does not acknowledge"}
+	}
+	goal := m.ledger.total
+	if m.ledger.done < goal && m.conn != nil {
+		m.requestAck()
+	}
+	for m.ledger.done < goal {
+		if m.over != nil {
+			return m.over
+		}
+		change := m.changed()
+		m.mu.Unlock()
+		select {
+		case <-change:
+		case <-ctx.Done():
+		}
+		m.mu.Lock()
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// wantAck sees to it that the stanza just sent is acknowledged: at once where
+// somebody relies on it, else after some more or some time.
+func (m *Managed) wantAck(class class) {
+	m.unasked++
+	switch {
+	case class == keep, m.unasked >= askAfter:
+		m.requestAck()
+	case m.askLate == nil:
+		c := m.conn
+		m.askLate = time.AfterFunc(m.timing.ask, func() {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			if m.conn == c && m.unasked > 0 {
+				m.requestAck()
+			}
+		})
+	}
+}
+
+// requestAck sends <r/> and sets the time for the answer.
+func (m *Managed) requestAck() {
+	if room, err := m.conn.offer([]byte(askElement)); room != nil || err != nil {
+		return // the transport is full or gone; its own timeouts tell
+	}
+	m.asked++
+	m.unasked = 0
+	if m.askLate != nil {
+		m.askLate.Stop()
+		m.askLate = nil
+	}
+	if m.ackLate == nil {
+		m.awaitAck(m.conn)
+	}
+}
+
+// awaitAck gives the server its time to answer, more while the request itself
+// may wait to be sent.
+func (m *Managed) awaitAck(c *Conn) {
+	m.ackLate = time.AfterFunc(m.timing.ack, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		switch {
+		case m.conn != c || m.asked == 0:
+		case c.out.waiting():
+			m.awaitAck(c)
+		default:
+			c.fail(&Error{Kind: KindSilent, On: c.on, Text: "no acknowledgement came in " + m.timing.ack.String(), lost: true})
+		}
+	})
+}
+
+func (m *Managed) stopTimers() {
+	for _, t := range []**time.Timer{&m.askLate, &m.ackLate} {
+		if *t != nil {
+			(*t).Stop()
+			*t = nil
+		}
+	}
+	m.asked, m.unasked = 0, 0
+}
+
+// A transport tells a Managed what comes in on one Conn.
+type transport struct {
+	m *Managed
+	c *Conn
+}
+
+func (t *transport) received() {
+	t.m.mu.Lock()
+	defer t.m.mu.Unlock()
+	t.m.ledger.in++
+}
+
+func (t *transport) probe() {
+	t.m.mu.Lock()
+	defer t.m.mu.Unlock()
+	if t.m.conn == t.c {
+		t.m.requestAck()
+	}
+}
+
+func (t *transport) nonza(u wire.Unit) error {
+	m := t.m
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.conn != t.c {
+		return nil
+	}
+	if u.Name == "r" {
+		// Without room the server asks again, or the write under way fails.
+		_, err := t.c.offer(ackElement(m.ledger.in))
+		if err != nil {
+			t.c.log.Debug("not acknowledged", "error", err)
+		}
+		return nil
+	}
+	return m.acknowledged(t.c, u)
+}
+
+// acknowledged takes <a/>.
+func (m *Managed) acknowledged(c *Conn, u wire.Unit) error {
+	var a smReply
+	if err := c.in.decode(u, &a); err != nil {
+		return &Error{Kind: KindPolicy, On: c.on, Text: "an acknowledgement cannot be read", Err: err}
+	}
+	h, ok := a.count()
+	if !ok || !m.ledger.ack(h) {
+		return &Error{Kind: KindPolicy, On: c.on, Text: "stream management", Err: m.ledger.countError(h)}
+	}
+	m.asked = max(m.asked-1, 0)
+	if m.ackLate != nil {
+		m.ackLate.Stop()
+		m.ackLate = nil
+	}
+	if m.asked > 0 {
+		m.awaitAck(c)
+	}
+	m.tellChange()
+	return nil
+}
