@@ -8,48 +8,57 @@ import (
 	"math/rand/v2"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
 const (
 	keepFirst = time.Second
 	keepMost  = 2 * time.Minute
-	keepWish  = time.Hour   // the longest wish that is heard: it may come from outside
-	keepUp    = time.Minute // a connection that lasted so long was a good one
-	keepAgain = time.Hour   // until the same failure is a warning again
-	keepKinds = 32          // failures told apart
+	keepSoon  = 90 * time.Second // of an outage, in which every wait is about keepFirst
+	keepWish  = time.Hour        // the longest wish that is heard: it may come from outside
+	keepUp    = 10 * time.Second // a connection that was up so long was a good one
+	keepAgain = time.Hour        // until the same failure is a warning again
+	keepKinds = 32               // failures told apart
 )
 
 // Keep calls connect again and again until ctx ends: the only reconnect loop.
-// connect makes one connection and returns when it is over; to return nil is a
-// loss like any other. connect has to return when ctx ends, and Keep then
-// returns nil without another wait. A panic in connect is an error like any
-// other, logged with its stack.
+// connect makes one connection, calls up when it works, and returns when it is
+// over; to return nil is a loss like any other. connect has to return when ctx
+// ends, and Keep then returns nil without another wait. A panic in connect is
+// an error like any other, logged with its stack.
 //
-// Between two calls Keep waits 1 s, doubled each time up to 2 min, times a
-// random factor of 0.5 to 1.5, and never more than 2 min. It begins with 1 s
-// again after a call that lasted at least 1 min. An error in whose chain there
-// is a method RetryAfter() time.Duration sets the least wait, which may be more
-// than 2 min, up to 1 h (wrong password, conflict).
+// Between two calls Keep waits 1 s in the first 90 s of an outage, so that a
+// server that was restarted is found at once, and then 2 s, doubled each time
+// up to 2 min; all times a random factor of 0.5 to 1.5, and never more than
+// 2 min. An outage ends with a connection that was up for at least 10 s. An
+// error in whose chain there is a method RetryAfter() time.Duration sets the
+// least wait, which may be more than 2 min, up to 1 h (wrong password, conflict).
 //
 // The first failure of a kind is logged as a warning with the name of the
 // connection, the same again at debug level, and once an hour as a warning.
 // Texts that differ in digits only (ports, counts) are one kind. A nil log is silent.
-func Keep(ctx context.Context, log *slog.Logger, name string, connect func(context.Context) error) error {
+func Keep(ctx context.Context, log *slog.Logger, name string, connect func(ctx context.Context, up func()) error) error {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	k := keeper{log: log.With("link", name), warned: make(map[string]time.Time)}
-	for tries := 0; ; tries++ {
-		start := time.Now()
-		err := guarded(ctx, connect)
+	tries, outage := 0, time.Now() // tries since it is worth waiting longer
+	for {
+		var up atomic.Int64 // when, in ns since the outage began; 0: never
+		err := guarded(ctx, func(ctx context.Context) error {
+			return connect(ctx, func() { up.CompareAndSwap(0, int64(time.Since(outage))+1) })
+		})
 		if ctx.Err() != nil {
 			return nil
 		}
-		if time.Since(start) >= keepUp {
-			tries = 0
+		if at := up.Load(); at > 0 && time.Since(outage)-time.Duration(at) >= keepUp-1 {
+			tries, outage = 0, time.Now()
 		}
 		wait := backOff(tries, wish(err), rand.Float64())
+		if time.Since(outage) >= keepSoon {
+			tries++
+		}
 		k.say(err, wait)
 		if !sleep(ctx, wait) {
 			return nil

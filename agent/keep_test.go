@@ -16,6 +16,9 @@ type patient struct{ wait time.Duration }
 func (e patient) Error() string             { return "not authorized" }
 func (e patient) RetryAfter() time.Duration { return e.wait }
 
+// keepCallsUp is the first call of keepCalls that says it is up.
+const keepCallsUp = 150
+
 // keepCalls runs Keep until connect was called n times, and returns the waits
 // between the end of a call and the next.
 func keepCalls(t *testing.T, log *slog.Logger, n int, connect func(call int) error) (waits []time.Duration) {
@@ -24,7 +27,7 @@ func keepCalls(t *testing.T, log *slog.Logger, n int, connect func(call int) err
 	defer cancel()
 	var ended time.Time
 	call := 0
-	err := Keep(ctx, log, "xmpp", func(context.Context) error {
+	err := Keep(ctx, log, "xmpp", func(_ context.Context, up func()) error {
 		if call > 0 {
 			waits = append(waits, time.Since(ended))
 		}
@@ -33,6 +36,9 @@ func keepCalls(t *testing.T, log *slog.Logger, n int, connect func(call int) err
 			return nil
 		}
 		defer func() { ended = time.Now() }()
+		if call >= keepCallsUp {
+			up()
+		}
 		return connect(call)
 	})
 	if err != nil {
@@ -41,41 +47,46 @@ func keepCalls(t *testing.T, log *slog.Logger, n int, connect func(call int) err
 	return waits
 }
 
+// An outage is met with a wait of about 1 s for 90 s, and then with longer ones.
 func TestKeepBackOff(t *testing.T) {
 	refused := errors.New("connection refused")
 	for name, end := range map[string]error{"an error": refused, "a clean end": nil} {
 		synctest.Test(t, func(t *testing.T) {
-			waits := keepCalls(t, nil, 40, func(int) error { return end })
+			waits := keepCalls(t, nil, 120, func(int) error { return end })
 			varied := false
+			slow := 0
+			var outage time.Duration
 			for i, w := range waits {
-				base := min(time.Second<<min(i, 10), 2*time.Minute)
+				base := time.Second
+				if outage >= keepSoon { // the wait that was under way then was a short one
+					base = min(time.Second<<min(slow, 10), 2*time.Minute)
+					slow++
+				}
 				if w < base/2 || w > min(base*3/2, 2*time.Minute) {
 					t.Errorf("%s: wait %d is %v, around %v", name, i, w, base)
 				}
 				varied = varied || w != base && w != 2*time.Minute
+				outage += w
 			}
-			if len(waits) != 39 || !varied {
+			if len(waits) != 119 || !varied || slow < 9 {
 				t.Errorf("%s: waits %v", name, waits)
 			}
 		})
 	}
 }
 
+// Only a connection that was up for 10 s ends an outage.
 func TestKeepReset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		waits := keepCalls(t, nil, 13, func(call int) error {
-			switch call {
-			case 6:
-				time.Sleep(time.Minute - 1) // not long enough
-			case 9:
-				time.Sleep(time.Minute)
-			}
+		lasts := map[int]time.Duration{keepCallsUp - 1: time.Hour, keepCallsUp: keepUp - 1, keepCallsUp + 1: keepUp}
+		waits := keepCalls(t, nil, keepCallsUp+3, func(call int) error {
+			time.Sleep(lasts[call])
 			return nil
 		})
-		for i, base := range []int{1, 2, 4, 8, 16, 32, 64, 120, 1, 2, 4, 8} {
-			base := time.Duration(base) * time.Second
-			if waits[i] < base/2 || waits[i] > base*3/2 {
-				t.Errorf("wait %d is %v, around %v", i, waits[i], base)
+		last := waits[len(waits)-4:]
+		for i, long := range []bool{true, true, false, false} {
+			if long != (last[i] >= time.Minute) {
+				t.Errorf("wait %d from the end is %v", len(last)-i, last[i])
 			}
 		}
 	})
@@ -84,7 +95,7 @@ func TestKeepReset(t *testing.T) {
 func TestKeepRetryAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wishes := []time.Duration{5 * time.Minute, 30 * time.Second, -time.Hour, 100 * time.Hour, 90 * time.Second}
-		most := []time.Duration{5 * time.Minute, 45 * time.Second, 6 * time.Second, time.Hour, 2 * time.Minute}
+		most := []time.Duration{5 * time.Minute, 45 * time.Second, 3 * time.Second, time.Hour, 2 * time.Minute}
 		waits := keepCalls(t, nil, len(wishes)+1, func(call int) error {
 			return fmt.Errorf("logging in: %w", patient{wishes[call-1]})
 		})
@@ -124,7 +135,7 @@ func TestKeepStops(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			start, calls := time.Now(), 0
-			err := Keep(ctx, nil, "xmpp", func(ctx context.Context) error { calls++; return connect(ctx) })
+			err := Keep(ctx, nil, "xmpp", func(ctx context.Context, _ func()) error { calls++; return connect(ctx) })
 			if err != nil || time.Since(start) != time.Second || calls != 1 {
 				t.Errorf("%s: %v after %v and %d calls", name, err, time.Since(start), calls)
 			}

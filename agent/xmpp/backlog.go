@@ -173,5 +173,5 @@ func (l *Link) isRefused(node string) bool {
 func (l *Link) countSkipped() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.state.skipped++
+	l.state.counters.Skipped++
 }

@@ -1,22 +1,37 @@
 // Package xmpp is the device's link to its XMPP server.
 //
-// One connection goes through these steps, each time anew:
+// A stream outlives its transports (XEP-0198, package stream), and a session
+// lives as long as a stream: its router, publishers and requests wait while
+// there is no transport. The link is in one of these phases:
 //
-//	dial, TLS, SASL, bind ──> roster ──> presence ──> subscriptions ──> nodes ──> live
-//	   (package stream)                                                            │
-//	        ▲                                                                      │
-//	        └──────────── agent.Keep: 1 s to 2 min, longer for some errors ────────┘
+//	    ┌──────────────────── agent.Keep waits: about 1 s, later up to 2 min ───────────────────┐
+//	    ▼                                                                                       │
+//	┌─offline─┐ stream.Open: dial, TLS, SASL, bind, enable                                      │
+//	│         ├──────────────────────────────────────────> starting ──────────> online          │
+//	└─────────┘         a new stream, a new session         │                    │  ▲           │
+//	    ▲                                                   │ roster, presence   │  │           │
+//	    │                                                   │ (from here online) │  │           │
+//	    │                                                   │ what was kept,     │  │           │
+//	    │                                                   │ alerts; nodes,     │  │ resumed:  │
+//	    │                                                   │ full state;        │  │ nothing   │
+//	    │                                                   │ backlog            │  │ is said   │
+//	    │                                                   ▼                    ▼  │ again     │
+//	    ├── the stream ended: </stream:stream>, stream error, wrong count ───────┤  │           │
+//	    │   the session ends; messages that the server has not acknowledged      │  │           │
+//	    │   are kept for the next one                                            │  │           │
+//	    │                                                 the transport is lost: │  │           │
+//	    │                                                 cut, silent, no <a/>   ▼  │           │
+//	    └────────────────────── not resumed ──────────────────────────────── suspended ─────────┘
 //
-// While it is live, readings go out and requests come in:
+// Every way back ends in online with presence, nodes, the full state and then
+// the backlog. What goes out and comes in while it is online:
 //
 //	Board  ──Watch──> snapshot item "current" (at most one a second), presence (at most one a minute)
 //	Record ──After──> an item for each reading on its own node, from the link's position (backlog.go)
 //	stanza.Router ──> adhoc, chat, disco, entity, roster, sensordata ──> Agent.Do
 //
-// The link's positions live in the record, not in the connection, so the
-// readings of an outage follow when the server is back, also after a restart. Stream management
-// (XEP-0198) will live in package stream, below this one: a resumed connection
-// never ends, so nothing here repeats itself.
+// The link's positions live in the record, not in the session, so the readings
+// of an outage follow when the server is back, also after a restart.
 package xmpp
 
 import (
@@ -66,18 +81,40 @@ type Link struct {
 	chat *chat.Responder // knows which messages it has answered
 	last entity.Last     // when a person last asked for something
 
+	session *session // belongs to Run; nil before the first one
+
 	mu      sync.Mutex
 	state   state
-	current *stanza.Router // nil while offline
+	current *session // that takes stanzas; nil while offline
 }
+
+// phase is where the link stands; see the picture in the package comment.
+type phase uint8
+
+const (
+	offline   phase = iota // no stream
+	starting               // a new stream, not online yet
+	online                 // contacts see the device
+	suspended              // a stream without a transport, to be resumed
+)
 
 // state is what Status tells.
 type state struct {
-	online  string // full JID, "" while offline
-	since   time.Time
-	problem string            // why offline
-	refused map[string]string // node: why the server does not take it
-	skipped uint64            // readings the server refused for good
+	phase
+	jid      string // full, while there is a stream
+	reached  bool   // the stream has come online
+	since    time.Time
+	problem  string            // why not online
+	refused  map[string]string // node: why the server does not take it
+	counters Counters
+}
+
+// Counters are the link's counters since the start of the process.
+type Counters struct {
+	Connects uint64 // streams begun
+	Resumes  uint64 // streams resumed
+	Skipped  uint64 // readings the server refused for good
+	Unacked  int    // stanzas that the server has not acknowledged, now
 }
 
 // New returns a link for the agent. It starts nothing.
@@ -88,62 +125,116 @@ func New(cfg Config, a *agent.Agent, log *slog.Logger) *Link {
 	return l
 }
 
-// Send sends a stanza on the present connection. It implements stanza.Sender
-// for what outlives connections.
+// Send sends a stanza on the present stream. It implements stanza.Sender for
+// what outlives streams.
 func (l *Link) Send(raw []byte) error {
 	l.mu.Lock()
-	r := l.current
+	s := l.current
 	l.mu.Unlock()
-	if r == nil {
+	if s == nil {
 		return stanza.ErrClosed
 	}
-	return r.Send(raw)
+	return s.stream.Send(raw)
 }
 
 // Run keeps the link up until ctx ends, then takes leave of the server, which
 // takes at most two seconds.
 func (l *Link) Run(ctx context.Context) error {
-	return agent.Keep(ctx, l.agent.Log, "xmpp", l.connect)
-}
-
-// connect is the life of one connection. It returns why that ended.
-func (l *Link) connect(ctx context.Context) error {
-	conn, err := stream.Dial(ctx, stream.Config{
-		JID: l.cfg.JID, Resource: l.cfg.Resource, Password: l.cfg.Password,
-		Server: l.cfg.Server, DirectTLS: l.cfg.DirectTLS, RootCAs: l.cfg.RootCAs,
-		AllowPlain: l.cfg.AllowPlain, Log: l.log,
-	})
-	if err != nil {
-		l.offline(err)
-		return err
+	err := agent.Keep(ctx, l.agent.Log, "xmpp", l.connect)
+	if l.session != nil {
+		l.session.end(errStopped) // it may have waited to be resumed
 	}
-	s := newSession(l, conn)
-	l.mu.Lock()
-	l.current = s.router
-	l.mu.Unlock()
-	err = s.run(ctx)
-	l.offline(err)
 	return err
 }
 
-func (l *Link) offline(err error) {
+// connect is the life of one transport. It returns why that ended.
+func (l *Link) connect(ctx context.Context, up func()) error {
+	err := l.open(ctx)
+	if err == nil {
+		up()
+		err = l.session.serve(ctx)
+	}
+	l.down(err)
+	return err
+}
+
+// open goes on with the present session on a new transport, or begins a new one.
+func (l *Link) open(ctx context.Context) error {
+	var old *stream.Managed
+	if l.session != nil {
+		if l.session.failed() {
+			l.session.end(errStopped) // while it waited; it cannot go on
+		}
+		old = l.session.stream
+	}
+	st, err := stream.Open(ctx, stream.Config{
+		JID: l.cfg.JID, Resource: l.cfg.Resource, Password: l.cfg.Password,
+		Server: l.cfg.Server, DirectTLS: l.cfg.DirectTLS, RootCAs: l.cfg.RootCAs,
+		AllowPlain: l.cfg.AllowPlain, Log: l.log,
+	}, old)
+	switch {
+	case err != nil:
+		return err
+	case st == old:
+		l.resumed()
+		l.session.resume()
+		return nil
+	case l.session != nil:
+		l.session.end(errStopped)
+	}
+	l.session = newSession(l, st)
+	l.begun(l.session)
+	return nil
+}
+
+// down notes that there is no transport, and why.
+func (l *Link) down(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.state.online != "" {
+	if l.state.phase == online {
 		l.state.since = time.Now()
 	}
-	l.current = nil
-	l.state.online, l.state.problem = "", "the connection ended"
+	l.state.problem = "the connection ended"
 	if err != nil {
 		l.state.problem = err.Error()
 	}
+	if l.session != nil && l.session.stream.Resumable() {
+		l.state.phase = suspended
+		return
+	}
+	l.current, l.state.jid, l.state.phase = nil, "", offline
 }
 
-func (l *Link) online(full string) {
+// begun notes a new stream.
+func (l *Link) begun(s *session) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.state.online, l.state.problem, l.state.since = full, "", time.Now()
+	l.current, l.state.phase, l.state.jid, l.state.reached = s, starting, s.stream.JID(), false
+	l.state.counters.Connects++
 	clear(l.state.refused)
+}
+
+// online notes that contacts see the device.
+func (l *Link) online() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.state.reached = true
+	l.log.Info("online", "jid", l.state.jid)
+	if l.state.phase == starting {
+		l.state.phase, l.state.problem, l.state.since = online, "", time.Now()
+	}
+}
+
+// resumed notes that the stream goes on.
+func (l *Link) resumed() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.state.phase = starting
+	if l.state.reached {
+		l.state.phase, l.state.problem, l.state.since = online, "", time.Now()
+	}
+	l.state.counters.Resumes++
+	l.log.Info("stream resumed", "jid", l.state.jid, "unacknowledged", l.current.stream.Unacked())
 }
 
 // refuse notes that the server does not take a node, and logs it once.
@@ -157,18 +248,29 @@ func (l *Link) refuse(node string, err error) {
 	}
 }
 
-// FullJID returns the address of the device while it is online, else the one
-// it will ask for.
+// FullJID returns the address of the device while it has one, else the one it
+// will ask for.
 func (l *Link) FullJID() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.state.online != "" {
-		return l.state.online
+	if l.state.jid != "" {
+		return l.state.jid
 	}
 	if l.cfg.Resource == "" {
 		return l.cfg.JID
 	}
 	return l.cfg.JID + "/" + l.cfg.Resource
+}
+
+// Counters returns the link's counters.
+func (l *Link) Counters() Counters {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.state.counters
+	if l.current != nil {
+		c.Unacked = l.current.stream.Unacked()
+	}
+	return c
 }
 
 // Status tells the state of the link in a line for people, with a further
@@ -179,15 +281,15 @@ func (l *Link) Status() []string {
 	s := l.state
 	since := s.since.Format("2006-01-02 15:04")
 	lines := []string{"xmpp: offline since " + since + ": " + s.problem}
-	if s.online != "" {
-		lines[0] = "xmpp: online as " + s.online + " since " + since
+	if s.phase == online {
+		lines[0] = "xmpp: online as " + s.jid + " since " + since
 	}
 	if n := len(s.refused); n > 0 {
 		node := slices.Min(slices.Collect(maps.Keys(s.refused)))
 		lines = append(lines, plural(n, "node")+" refused by the server, for example "+node+": "+s.refused[node])
 	}
-	if s.skipped > 0 {
-		lines = append(lines, plural(int(s.skipped), "reading")+" refused by the server")
+	if n := s.counters.Skipped; n > 0 {
+		lines = append(lines, plural(int(n), "reading")+" refused by the server")
 	}
 	return lines
 }

@@ -54,7 +54,7 @@ func (s *session) sendPresence() error {
 	}
 	b = append(b, "<priority>0</priority>"...)
 	b = s.info.AppendCaps(b, Software)
-	return s.conn.Send(append(b, "</presence>"...))
+	return s.stream.Send(append(b, "</presence>"...))
 }
 
 // show is "away" while a sensor that should work does not: hardware that is

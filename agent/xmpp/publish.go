@@ -19,33 +19,73 @@ const (
 	maxSnapshot   = 1000        // readings in a snapshot: servers end the stream over a stanza of 256 KiB
 )
 
-// publishSnapshots keeps the item "current" equal to the board, conflated to
-// one a second. A server that refuses the node costs the node only.
-func (s *session) publishSnapshots(ctx context.Context) error {
-	node := s.node(s.link.snapshotNode(), s.link.agent.Name, 1)
-	var seq uint64
-	for range s.link.agent.Board.Watch(ctx) {
-		seq++
-		all := s.link.agent.Board.All()
-		if len(all) > maxSnapshot {
-			s.link.log.Debug("the snapshot leaves readings out", "readings", len(all), "most", maxSnapshot)
-			all = all[:maxSnapshot]
+// snapshots keeps the item "current" equal to the board.
+type snapshots struct {
+	session *session
+	node    *pubsub.Node
+	seq     uint64
+	refused bool
+	first   chan struct{} // closed when the server has answered the first one
+}
+
+func (s *session) newSnapshots() *snapshots {
+	return &snapshots{session: s, node: s.node(s.link.snapshotNode(), s.link.agent.Name, 1), first: make(chan struct{})}
+}
+
+// wait waits until the state of the board is published, or there is none, and
+// reports false when ctx ended first.
+func (p *snapshots) wait(ctx context.Context) bool {
+	if len(p.session.link.agent.Board.All()) == 0 {
+		return true
+	}
+	select {
+	case <-p.first:
+	case <-ctx.Done():
+	}
+	return ctx.Err() == nil
+}
+
+// run publishes when the board has changed, conflated to one item a second,
+// until ctx ends.
+func (p *snapshots) run(ctx context.Context) error {
+	for range p.session.link.agent.Board.Watch(ctx) {
+		err := p.publish(ctx)
+		if p.seq == 1 {
+			close(p.first)
 		}
-		payload := sensordata.Encode(all, sensordata.Options{
-			Seq: seq, Boot: s.link.boot, Interval: s.link.cfg.Interval, Time: time.Now(),
-		})
-		err := node.Publish(ctx, "current", payload)
-		switch {
-		case err == nil, wants(err, ctx):
-		case isAnswer(err):
-			s.link.refuse(node.Name, err)
-			return nil
-		default:
+		if err != nil || p.refused {
 			return err
 		}
 		if !sleep(ctx, snapshotEvery) {
 			return nil
 		}
+	}
+	return nil
+}
+
+// publish publishes the board as it is. A server that refuses the node costs
+// the node only.
+func (p *snapshots) publish(ctx context.Context) error {
+	l := p.session.link
+	all := l.agent.Board.All()
+	if len(all) > maxSnapshot {
+		l.log.Debug("the snapshot leaves readings out", "readings", len(all), "most", maxSnapshot)
+		all = all[:maxSnapshot]
+	}
+	p.seq++
+	payload := sensordata.Encode(all, sensordata.Options{
+		Seq: p.seq, Boot: l.boot, Interval: l.cfg.Interval, Time: time.Now(),
+	})
+	err := p.node.Publish(ctx, "current", payload)
+	switch {
+	case err == nil, wants(err, ctx):
+	case isAnswer(err):
+		l.refuse(p.node.Name, err)
+		p.refused = true
+	case ctx.Err() != nil:
+		return nil
+	default:
+		return err
 	}
 	return nil
 }
@@ -78,10 +118,11 @@ func (l *Link) readingName(name string) string {
 	return nodePrefix + l.cfg.JID + "/" + name
 }
 
-// wants tells whether the server asked to try again later.
+// wants tells whether to try again later: the server asked for it, or did not
+// answer in time.
 func wants(err error, ctx context.Context) bool {
 	var e *stanza.Error
-	return ctx.Err() == nil && errors.As(err, &e) && e.Type == "wait"
+	return ctx.Err() == nil && (errors.Is(err, stanza.ErrNoAnswer) || errors.As(err, &e) && e.Type == "wait")
 }
 
 // isAnswer tells whether the server answered at all.

@@ -20,65 +20,94 @@ import (
 	"pipit/agent/xmpp/stream"
 )
 
-// A session is one connection with everything that lives on it.
+// A session is one stream with everything that lives on it. It may have many
+// transports, one after the other, with times without any in between.
 type session struct {
 	link   *Link
-	conn   *stream.Conn
+	stream *stream.Managed
 	router *stanza.Router
 	roster *roster.Roster
 	adhoc  *adhoc.Server
 	info   disco.Info
 	sent   string // show and status of the last presence; touched by start and then keepPresence only
+
+	live context.Context // of the parts; its cause says why one of them failed
+	stop context.CancelCauseFunc
+	wg   sync.WaitGroup
 }
 
-func newSession(l *Link, conn *stream.Conn) *session {
-	s := &session{link: l, conn: conn}
-	self := conn.JID()
-	s.router = stanza.NewRouter(conn, self, l.mayAsk, l.log)
+// newSession starts the parts of a session. Call serve for each transport of
+// its stream, and end at last.
+func newSession(l *Link, st *stream.Managed) *session {
+	s := &session{link: l, stream: st}
+	s.live, s.stop = context.WithCancelCause(context.Background())
+	s.router = stanza.NewRouter(st, st.JID(), l.mayAsk, l.log)
 	s.roster = roster.New(s.router, l.cfg.JID, slices.Sorted(maps.Keys(l.agent.People)), l.log)
-	s.adhoc = adhoc.New(l.agent, conn.JID, jid.Bare)
+	s.adhoc = adhoc.New(l.agent, st.JID, jid.Bare)
 	s.info = discoInfo(l.agent)
-	s.serve()
+	s.handle()
+	s.wg.Go(func() { s.router.Run(s.live) })
+	s.wg.Go(func() {
+		if err := s.start(s.live); err != nil {
+			s.stop(err)
+		}
+	})
 	return s
 }
 
-// run lives until the connection ends or ctx does. It always returns an error
-// that says why, and leaves no goroutine behind.
-func (s *session) run(ctx context.Context) error {
-	live, end := context.WithCancelCause(context.Background())
-	defer end(nil)
+// serve lives until the transport is lost, the stream or ctx ends, or a part
+// fails. It always returns an error that says why. Unless the stream may be
+// resumed, the session is over then, with no goroutine left.
+func (s *session) serve(ctx context.Context) error {
+	served := make(chan struct{})
 	var wg sync.WaitGroup
-	part := func(f func(context.Context) error) {
-		wg.Go(func() {
-			if err := f(live); err != nil {
-				end(err)
-			}
-		})
-	}
-	part(func(ctx context.Context) error { s.router.Run(ctx); return nil })
-	part(func(ctx context.Context) error {
-		err := s.conn.Serve(ctx, s.router.Receive)
-		if err == nil {
-			err = errors.New("the server closed the stream")
+	wg.Go(func() {
+		select {
+		case <-served:
+			return
+		case <-ctx.Done():
+			s.leave()
+		case <-s.live.Done():
 		}
-		return err
+		s.close() // while Serve still reads, so that it sees the server's end
 	})
-	part(s.start)
-
-	var err error
-	select {
-	case <-ctx.Done():
-		err = errStopped
-		s.leave()
-	case <-live.Done():
-		err = context.Cause(live)
-	}
-	closing, cancel := context.WithTimeout(context.Background(), stopTime)
-	s.conn.Close(closing) // while Serve still reads, so that it sees the server's end
-	cancel()
-	end(err)
+	err := s.stream.Serve(context.Background(), s.router.Receive)
+	s.router.Suspend()
+	close(served)
 	wg.Wait()
+	switch {
+	case ctx.Err() != nil:
+		err = errStopped
+	case s.failed():
+		err = context.Cause(s.live)
+	case err == nil:
+		err = errors.New("the server closed the stream")
+	}
+	if !s.stream.Resumable() {
+		s.end(err)
+	}
 	return err
+}
+
+// resume goes on after the stream was resumed.
+func (s *session) resume() { s.router.Resume() }
+
+// failed tells whether a part has failed, or end was called.
+func (s *session) failed() bool { return s.live.Err() != nil }
+
+// end ends the stream and waits for the parts. It may be called again.
+func (s *session) end(why error) {
+	s.stop(why)
+	s.close()
+	s.wg.Wait()
+}
+
+func (s *session) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	if err := s.stream.Close(ctx); err != nil {
+		s.link.log.Debug("the stream did not end cleanly", "error", err)
+	}
 }
 
 // start brings the device online and then publishes until ctx ends.
@@ -89,17 +118,33 @@ func (s *session) start(ctx context.Context) error {
 	if err := s.sendPresence(); err != nil {
 		return err
 	}
-	s.link.online(s.conn.JID())
-	s.link.log.Info("online", "jid", s.conn.JID())
+	s.link.online()
+	if n, err := s.stream.Redeliver(); err != nil {
+		return err
+	} else if n > 0 {
+		s.link.log.Info("messages of before sent again", "stanzas", n)
+	}
+	return firstError(ctx, []func(context.Context) error{s.keepPresence, s.publish})
+}
+
+// publish brings subscriptions and the full state up to date, and then sends
+// readings and states as they come.
+func (s *session) publish(ctx context.Context) error {
 	if err := s.roster.Reconcile(ctx); err != nil {
 		if ctx.Err() != nil {
 			return err
 		}
 		s.link.log.Warn("subscriptions are not complete", "error", err)
 	}
-	loops := []func(context.Context) error{s.keepPresence, s.publishSnapshots}
+	now := s.newSnapshots()
+	loops := []func(context.Context) error{now.run}
 	if record := s.link.agent.Record; record != nil {
-		loops = append(loops, newBacklog(s.link, record, s.readingNode).run)
+		loops = append(loops, func(ctx context.Context) error {
+			if !now.wait(ctx) {
+				return nil
+			}
+			return newBacklog(s.link, record, s.readingNode).run(ctx)
+		})
 	}
 	return firstError(ctx, loops)
 }
@@ -126,13 +171,13 @@ func firstError(ctx context.Context, loops []func(context.Context) error) (err e
 
 // leave tells contacts at once that the device goes, not after a timeout.
 func (s *session) leave() {
-	if err := s.conn.Send([]byte("<presence type='unavailable'><status>stopped</status></presence>")); err != nil {
+	if err := s.stream.Send([]byte("<presence type='unavailable'><status>stopped</status></presence>")); err != nil {
 		s.link.log.Debug("no leave taken", "error", err)
 	}
 }
 
-// serve sets the handlers of everything that may come in.
-func (s *session) serve() {
+// handle sets the handlers of everything that may come in.
+func (s *session) handle() {
 	a, r := s.link.agent, s.router
 	r.Handle("set", roster.NS, "query", s.roster.Push)
 	r.Handle("get", entity.NSPing, "ping", entity.Ping)

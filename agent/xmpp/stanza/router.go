@@ -27,6 +27,10 @@ const (
 	maxWaitTime = 30 * time.Second // for the reply to a request
 )
 
+// ErrNoAnswer is in the chain of the error of a request that nobody answered in
+// time.
+var ErrNoAnswer = errors.New("no answer")
+
 // ErrClosed is returned by Request when the connection has ended.
 var ErrClosed = errors.New("the connection has ended")
 
@@ -51,6 +55,8 @@ type Router struct {
 	done  chan struct{} // closed when Run returns
 
 	mu      sync.Mutex
+	down    bool      // Suspend was called
+	since   time.Time // of the last Resume
 	prefix  string
 	seq     uint64
 	waiting map[string]waiter
@@ -187,10 +193,38 @@ func (r *Router) sameSender(to, from string) bool {
 	return err == nil && err2 == nil && x == y
 }
 
-// Request implements Requester. It waits for at most 30 seconds.
+// Suspend stops the clock of the requests that wait for a reply: the stream has
+// no transport, and a reply may still come when it is resumed. Resume starts
+// the clock anew.
+func (r *Router) Suspend() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.down = true
+}
+
+// Resume is the end of Suspend.
+func (r *Router) Resume() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.down, r.since = false, time.Now()
+}
+
+// left returns how long a request sent at this time may still wait for its reply.
+func (r *Router) left(sent time.Time) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.down {
+		return maxWaitTime
+	}
+	if r.since.After(sent) {
+		sent = r.since
+	}
+	return maxWaitTime - time.Since(sent)
+}
+
+// Request implements Requester. It waits for at most 30 s in which the stream
+// has a transport; then ErrNoAnswer is in the chain of the error.
 func (r *Router) Request(ctx context.Context, to, typ string, payload []byte) (*Stanza, error) {
-	ctx, cancel := context.WithTimeout(ctx, maxWaitTime)
-	defer cancel()
 	id, reply, err := r.expect(to)
 	if err != nil {
 		return nil, err
@@ -209,20 +243,31 @@ func (r *Router) Request(ctx context.Context, to, typ string, payload []byte) (*
 	b = append(b, '>')
 	b = append(b, payload...)
 	b = append(b, "</iq>"...)
+	sent := time.Now()
 	if err := r.out.Send(b); err != nil {
 		return nil, err
 	}
-	select {
-	case s, ok := <-reply:
-		switch {
-		case !ok:
-			return nil, ErrClosed
-		case s.Type == "error":
-			return nil, ErrorOf(s)
+	t := time.NewTimer(maxWaitTime)
+	defer t.Stop()
+	for {
+		select {
+		case s, ok := <-reply:
+			switch {
+			case !ok:
+				return nil, ErrClosed
+			case s.Type == "error":
+				return nil, ErrorOf(s)
+			}
+			return s, nil
+		case <-ctx.Done():
+			return nil, fmt.Errorf("no answer from %s: %w", cmp.Or(to, "the own account"), ctx.Err())
+		case <-t.C:
+			left := r.left(sent)
+			if left <= 0 {
+				return nil, fmt.Errorf("%w from %s within %v", ErrNoAnswer, cmp.Or(to, "the own account"), maxWaitTime)
+			}
+			t.Reset(left)
 		}
-		return s, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("no answer from %s: %w", cmp.Or(to, "the own account"), ctx.Err())
 	}
 }
 

@@ -206,7 +206,7 @@ func TestRequestTimesOut(t *testing.T) {
 		r, _ := start(t, nil)
 		before := time.Now()
 		_, err := r.Request(t.Context(), "", "get", nil)
-		if !errors.Is(err, context.DeadlineExceeded) || time.Since(before) != maxWaitTime {
+		if !errors.Is(err, ErrNoAnswer) || time.Since(before) != maxWaitTime {
 			t.Errorf("got %v after %v", err, time.Since(before))
 		}
 		if len(r.waiting) != 0 {
@@ -271,5 +271,30 @@ func TestFloodIsRefusedNotQueued(t *testing.T) {
 			<-out.ch
 		}
 		out.none(t)
+	})
+}
+
+// While the stream has no transport a request waits on; afterwards it has its
+// whole time again.
+func TestRequestOverSuspension(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, out := start(t, nil)
+		time.AfterFunc(20*time.Second, r.Suspend)
+		time.AfterFunc(10*time.Minute, r.Resume)
+		before := time.Now()
+		failed := make(chan error, 1)
+		go func() {
+			_, err := r.Request(t.Context(), "example.org", "get", nil)
+			failed <- err
+		}()
+		<-out.ch
+		time.Sleep(9 * time.Minute)
+		go func() { <-out.ch; receive(r, "<iq type='result' id='"+r.prefix+"2'/>") }()
+		if _, err := r.Request(t.Context(), "", "get", nil); err != nil {
+			t.Errorf("a reply while suspended: %v", err)
+		}
+		if err := <-failed; !errors.Is(err, ErrNoAnswer) || time.Since(before) != 10*time.Minute+maxWaitTime {
+			t.Errorf("after %v: %v", time.Since(before), err)
+		}
 	})
 }

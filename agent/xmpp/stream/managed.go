@@ -337,4 +337,3 @@ func (m *Managed) Redeliver() (n int, err error) {
 		n++
 	}
 }
-

@@ -513,7 +513,7 @@ func TestOpen(t *testing.T) {
 		p.send("<presence from='early@example.org'/><enabled xmlns='%s' id='id &lt;1&gt;' resume='1' max='7' location='%s'/>", nsSM, elsewhere.addr)
 		p.expect(message(1))
 		p.expect(askElement)
-		p.send("%s", "<message/>" + ackOf(1))
+		p.send("%s", "<message/>"+ackOf(1))
 		p.expect(message(2))
 		p.raw.Close()
 	})
