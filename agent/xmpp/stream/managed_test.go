@@ -2,12 +2,15 @@ package stream
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -693,4 +696,101 @@ func rawPair(t *testing.T) (*Conn, *far) {
 	}
 	c.jid, c.domain = testJID+"/pipit", testDomain
 	return c, f
+}
+
+// Whatever stands in the way of a resume, the stream waits for a later one.
+func TestResumeAfterTrouble(t *testing.T) {
+	expired := testCA().issue(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })
+	other := newAuthority("another authority").issue(nil)
+	tests := map[string]struct {
+		trouble func(p *peer)   // at the server, on the second connection
+		change  func(d *dialer) // at the client, for the second connection
+		kind    Kind
+	}{
+		"DNS is away": {change: func(d *dialer) {
+			d.cfg.Server, d.cfg.Resolver = "", failingResolver{}
+			d.tcp = func(context.Context, string, string) (net.Conn, error) {
+				return nil, &net.DNSError{Err: "server misbehaving", Name: testDomain}
+			}
+		}, kind: KindDNS},
+		"the certificate has expired": {trouble: func(p *peer) { p.withCert(expired) }, kind: KindCertificate},
+		"the certificate has changed": {trouble: func(p *peer) { p.withCert(other) }, kind: KindCertificate},
+		"the connection is refused": {change: func(d *dialer) {
+			d.tcp = func(context.Context, string, string) (net.Conn, error) { return nil, syscall.ECONNREFUSED }
+		}, kind: KindRefused},
+		"silence": {trouble: func(p *peer) { p.read(); p.read() }, change: func(d *dialer) { d.timing.read = 100 * time.Millisecond }, kind: KindTimeout},
+		"the password is refused": {trouble: func(p *peer) {
+			p.starttls()
+			p.header(offerSASL("SCRAM-SHA-1"))
+			p.expect("<auth")
+			p.send("<failure xmlns='%s'><not-authorized/></failure>", nsSASL)
+		}, kind: KindAuth},
+		"system-shutdown in the login": {trouble: func(p *peer) {
+			p.starttls()
+			p.expect("<stream:stream")
+			p.send("%s<stream:error><system-shutdown xmlns='%s'/></stream:error>%s", testHeader, nsStreamErrors, streamEnd)
+		}, kind: KindStream},
+		"cut after <resume/>": {trouble: func(p *peer) {
+			p.loginWith(offerBind + offerSM)
+			p.expect("<resume")
+			p.raw.Close()
+		}, kind: KindClosed},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			resumed := make(chan string, 1)
+			inTrouble := tt.trouble != nil
+			s := serve(t, func(p *peer) {
+				switch {
+				case p.number == 0:
+					p.loginWith(offerBind + offerSM)
+					p.bind()
+					p.enabled("id='1' resume='true'")
+					p.raw.Close()
+				case p.number == 1 && inTrouble:
+					tt.trouble(p)
+				default:
+					p.loginWith(offerBind + offerSM)
+					p.expect("<resume")
+					p.send("<resumed xmlns='%s' previd='1' h='0'/>", nsSM)
+					resumed <- p.expect("<message")
+					p.end()
+				}
+			})
+			m, err := openWith(t, dialerFor(t, s.addr), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.Serve(t.Context(), ignore)
+			m.Send([]byte(message(1)))
+			d := dialerFor(t, s.addr)
+			if tt.change != nil {
+				tt.change(d)
+			}
+			if _, err := openWith(t, d, m); kindOf(err) != tt.kind {
+				t.Errorf("error %v, want one of kind %d", err, tt.kind)
+			}
+			if same, err := openWith(t, dialerFor(t, s.addr), m); err != nil || same != m {
+				t.Fatalf("not resumed: %v", err)
+			}
+			if got := <-resumed; got != message(1) {
+				t.Errorf("the server got %s", got)
+			}
+			m.Close(t.Context())
+		})
+	}
+}
+
+type failingResolver struct{}
+
+func (failingResolver) LookupSRV(context.Context, string, string, string) (string, []*net.SRV, error) {
+	return "", nil, &net.DNSError{Err: "server misbehaving", IsTemporary: true}
+}
+
+func (p *peer) withCert(c tls.Certificate) {
+	p.header(offerTLS)
+	p.expect("<starttls")
+	p.send("<proceed xmlns='%s'/>", nsTLS)
+	_ = tls.Server(p.raw, &tls.Config{Certificates: []tls.Certificate{c}}).Handshake()
 }
