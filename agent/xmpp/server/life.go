@@ -129,6 +129,14 @@ func (s *Server) end(ctx context.Context) {
 	<-proc.done
 }
 
+// ShutDown ends the process as Stop does, so that clients are told, but keeps
+// ports and data for Restart.
+func (s *Server) ShutDown(ctx context.Context) {
+	s.life.Lock()
+	defer s.life.Unlock()
+	s.end(ctx)
+}
+
 // Kill ends the process without warning and waits for its end. The ports and
 // the data stay for Restart; ejabberd loses what it wrote in the last seconds.
 func (s *Server) Kill() error {
