@@ -2,14 +2,15 @@
 // present state, the schedule of sensors, commands, and who may run them. It
 // imports the standard library only; everything else imports it.
 //
-//	sensors ──Reading──> Poll ──> Agent.Put ─┬─> Board ──Watch──> links: snapshot, presence
-//	                                         └─> Record ──After──> links: an item for each reading
+//	sensors ──Reading──> Poll ──> Agent.Put ──> Clock ─┬─> Board ──Watch──> links: snapshot, presence
+//	                                                   └─> Record ──After──> links: an item for each reading
 //	people: chat line, ad-hoc form ──Request──> Agent.Do ──> Command.Run
 //	                                            the Answer goes back as the return value
 //
 // Readings go forward by value. A request is a function call that returns.
 // State (the Board) is conflated; the Record keeps every accepted reading in
-// order, and each link goes on from its own position in it.
+// order, and each link goes on from its own position in it. The Clock stands
+// before both: no reading is recorded with a time that is known to be false.
 package agent
 
 import (
@@ -31,6 +32,7 @@ type Agent struct {
 
 	Board    Board
 	Record   Record          // nil: nothing is recorded
+	Clock    *Clock          // nil: the time of day is always believed
 	People   map[string]Role // by normalised bare JID
 	Commands []Command       // the one table, in the order of help
 	Log      *slog.Logger    // nil: silent
@@ -39,7 +41,7 @@ type Agent struct {
 }
 
 // Put accepts a reading: it becomes the state of the board and is appended to
-// the record. A stale reading repeats a recorded one, so it only changes the
+// the record, once the clock is believed. A stale reading repeats a recorded one, so it only changes the
 // board. A reading with a bad name is dropped, and so is a new name when the
 // board is full.
 func (a *Agent) Put(r Reading) {
@@ -52,14 +54,27 @@ func (a *Agent) Put(r Reading) {
 	} else if r.Value.Kind() == None {
 		r.Quality, r.Reason = Fault, "the sensor gave no number"
 	}
-	if !a.Board.Put(r) {
-		a.full.Do(func() { a.log().Error("board full, new names are dropped", "max", MaxReadings, "first", r.Name) })
-		return
-	}
-	if a.Record != nil && r.Quality != Stale {
-		a.Record.Append(r)
+	a.Clock.put(a, r)
+}
+
+// accept takes a reading to the board and, as recorded, to the record.
+func (a *Agent) accept(shown, recorded Reading) {
+	if a.show(shown) && a.records(recorded) {
+		a.Record.Append(recorded)
 	}
 }
+
+// show puts a reading on the board and reports false when that is full.
+func (a *Agent) show(r Reading) bool {
+	ok := a.Board.Put(r)
+	if !ok {
+		a.full.Do(func() { a.log().Error("board full, new names are dropped", "max", MaxReadings, "first", r.Name) })
+	}
+	return ok
+}
+
+// records tells whether a reading belongs into the record.
+func (a *Agent) records(r Reading) bool { return a.Record != nil && r.Quality != Stale }
 
 // Role returns what the person with this normalised bare JID may do. The empty
 // JID is nobody, whatever People says.

@@ -75,6 +75,9 @@ type Device struct {
 	Flush   time.Duration // readings are written to disk this often, 1 s to 10 min
 	Keep    time.Duration // how long readings are kept, 1 hour to 10 years
 	MaxSize int64         // bytes of the file of readings, 1 MB to 1 GB
+
+	TrustClock bool          // the time of day is right from the start
+	ClockWait  time.Duration // else how long readings wait until it is known to be, 0 to 1 hour
 }
 
 // XMPP is the table [xmpp]. JID is "" when the file has no such table.

@@ -34,9 +34,13 @@ func (l *loader) device(s section, sensors []string) Device {
 		Flush   time.Duration `toml:"flush"`
 		Keep    time.Duration `toml:"keep"`
 		MaxSize size          `toml:"max_size"`
+
+		Clock     string        `toml:"clock"`
+		ClockWait time.Duration `toml:"clock_wait"`
 	}{
 		Name: hostName(), StateDir: "/var/lib/pipit", LogLevel: "info",
 		Flush: 10 * time.Second, Keep: 30 * 24 * time.Hour, MaxSize: 64e6,
+		Clock: "auto", ClockWait: 5 * time.Minute,
 	}
 	s.decode(&keys)
 	checkLabel(s, "name", keys.Name)
@@ -53,10 +57,16 @@ func (l *loader) device(s section, sensors []string) Device {
 	if s.given("max_size") && (keys.MaxSize < 1e6 || keys.MaxSize > 1e9) {
 		s.fail("max_size", "is out of range (1MB to 1GB)")
 	}
+	s.oneOf("clock", keys.Clock, "auto", "trust")
+	s.between("clock_wait", keys.ClockWait, 0, time.Hour)
+	if keys.Clock == "trust" && s.given("clock_wait") {
+		s.warn("clock_wait", "it changes nothing with clock = \"trust\": no reading waits")
+	}
 	return Device{
 		Name: keys.Name, Location: keys.Location, StateDir: l.resolve(keys.StateDir),
 		LogLevel: levels[keys.LogLevel], Summary: keys.Summary,
 		Flush: keys.Flush, Keep: keys.Keep, MaxSize: int64(keys.MaxSize),
+		TrustClock: keys.Clock == "trust", ClockWait: keys.ClockWait,
 	}
 }
 

@@ -52,6 +52,7 @@ summary = ["tank", "board.*"]
 flush = "1m"
 keep = "1d12h"
 max_size = "2MB"
+clock_wait = "0s"
 [xmpp]
 jid = "GreenHouse@Example.org/Roof"
 password_file = "password"
@@ -103,11 +104,24 @@ kind = "sim"
 func TestDefaults(t *testing.T) {
 	c := mustLoad(t, "[xmpp]\njid = \"a@example.org\"\npassword_file = \"password\"\n", built{})
 	host, _ := os.Hostname()
-	if want := (Device{Name: host, StateDir: "/var/lib/pipit", Flush: 10 * time.Second, Keep: 720 * time.Hour, MaxSize: 64e6}); host != "" && !cmp.Equal(c.Device, want) {
+	if want := (Device{Name: host, StateDir: "/var/lib/pipit", Flush: 10 * time.Second, Keep: 720 * time.Hour, MaxSize: 64e6, ClockWait: 5 * time.Minute}); host != "" && !cmp.Equal(c.Device, want) {
 		t.Error(cmp.Diff(want, c.Device))
 	}
 	if x := c.XMPP; x.Resource != "pipit" || x.Access != "presence" || x.Server != "" || x.RootCAs != nil {
 		t.Errorf("got %+v", x)
+	}
+}
+
+func TestClock(t *testing.T) {
+	for text, want := range map[string]Device{
+		`clock = "trust"`:                       {TrustClock: true, ClockWait: 5 * time.Minute},
+		`clock = "auto"`:                        {ClockWait: 5 * time.Minute},
+		"clock = \"auto\"\nclock_wait = \"1h\"": {ClockWait: time.Hour},
+	} {
+		c := mustLoad(t, "[device]\n"+text, built{})
+		if d := c.Device; d.TrustClock != want.TrustClock || d.ClockWait != want.ClockWait {
+			t.Errorf("%s: got %+v", text, d)
+		}
 	}
 }
 
@@ -174,10 +188,14 @@ password = "not a real one"
 jid = "a@example.org"
 access = "open"
 direct_tls = true
+[device]
+clock_wait = "1m"
+clock = "trust"
 `, `2: people: nobody is an owner: nobody may change this device
 7: xmpp.password: the password stands in the config: password_file keeps it apart
 9: xmpp.access: everybody may read what this device publishes
-10: xmpp.direct_tls: it changes nothing without server: SRV records say which port speaks TLS at once`},
+10: xmpp.direct_tls: it changes nothing without server: SRV records say which port speaks TLS at once
+12: device.clock_wait: it changes nothing with clock = "trust": no reading waits`},
 	} {
 		c := mustLoad(t, tt.text, built{})
 		got := strings.ReplaceAll(strings.Join(c.Warnings, "\n"), c.Path+":", "")

@@ -125,6 +125,7 @@ func untilDead(ctx context.Context, srv *server.Server) error {
 var demoTemplate = template.Must(template.New("config").Parse(`[device]
 name = "Demo"
 state_dir = "state"
+clock = "trust"
 summary = ["system.cpu_use", "system.load1", "simulated"]
 
 [xmpp]

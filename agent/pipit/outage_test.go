@@ -78,10 +78,12 @@ func TestPowerCutInAnOutage(t *testing.T) {
 		dir := t.TempDir()
 		level := write(t, dir, "level", "0\n", 0o600)
 		write(t, dir, "password", xmpptest.Password("device"), 0o600)
+		// The clock is trusted: what waits for it is not on disk yet.
 		path := write(t, dir, "config.toml", fmt.Sprintf(`
 [device]
 state_dir = "state"
 flush = "1s"
+clock = "trust"
 
 [xmpp]
 jid = "device@%s"

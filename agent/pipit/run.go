@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -90,28 +91,40 @@ func configEnv(host *sensors.Host) config.Env {
 
 // run joins the parts and lets them work until ctx ends.
 func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
+	clock := newClock(cfg.Device, log)
 	st, err := store.Open(cfg.Device.StateDir, store.Options{
-		Flush: cfg.Device.Flush, Keep: cfg.Device.Keep, MaxSize: cfg.Device.MaxSize, Log: log,
+		Flush: cfg.Device.Flush, Keep: cfg.Device.Keep, MaxSize: cfg.Device.MaxSize, Log: log, Believed: clock.Sane,
 	})
 	if err != nil {
 		return fmt.Errorf("state_dir %s: %w", cfg.Device.StateDir, err)
 	}
+	if clock != nil {
+		clock.Newest = st.Newest()
+	}
 	a := &agent.Agent{
 		Name: cfg.Device.Name, Location: cfg.Device.Location, Version: version(), Started: time.Now(),
-		Record: st, People: cfg.People, Log: log,
+		Record: st, Clock: clock, People: cfg.People, Log: log,
 	}
 	link := xmpp.New(xmpp.Config{
 		JID: cfg.XMPP.JID, Resource: cfg.XMPP.Resource, Password: reveal(cfg.XMPP.Password),
 		Server: cfg.XMPP.Server, DirectTLS: cfg.XMPP.DirectTLS, RootCAs: cfg.XMPP.RootCAs, AllowPlain: cfg.XMPP.AllowPlain,
 		PubSub: cfg.XMPP.PubSub, Access: cfg.XMPP.Access, Summary: cfg.Device.Summary, Interval: slowest(cfg.Sensors),
 	}, a, log)
-	status := func() []string { return append(link.Status(), storeStatus(st.Stats())...) }
+	status := func() []string { return slices.Concat(link.Status(), clock.Status(), storeStatus(st.Stats())) }
 	a.Commands = commands.All(&commands.Device{Agent: a, Status: status, Sensors: cfg.Sensors, FullJID: link.FullJID})
 	poller := &agent.Poller{Tasks: cfg.Sensors, Seed: cfg.XMPP.JID, Put: a.Put, Remove: a.Board.Remove, Log: log}
 
 	log.Info("starting", "version", version(), "device", a.Name, "sensors", len(cfg.Sensors), "people", len(cfg.People))
 	defer log.Info("stopped")
-	return errors.Join(together(ctx, poller.Run, link.Run, st.Run), st.Close())
+	return errors.Join(together(ctx, clock.Run, poller.Run, link.Run, st.Run), st.Close())
+}
+
+// newClock returns the clock of a device, nil for one that is trusted.
+func newClock(d config.Device, log *slog.Logger) *agent.Clock {
+	if d.TrustClock {
+		return nil
+	}
+	return &agent.Clock{Wait: d.ClockWait, Log: log}
 }
 
 // together runs parts until ctx ends or one of them fails, and waits for all.

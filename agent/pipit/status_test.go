@@ -2,11 +2,22 @@ package main
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"pipit/agent/config"
 	"pipit/agent/store"
 )
+
+func TestNewClock(t *testing.T) {
+	if c := newClock(config.Device{TrustClock: true, ClockWait: time.Minute}, nil); c != nil {
+		t.Error("a trusted clock is doubted")
+	}
+	if c := newClock(config.Device{ClockWait: time.Minute}, nil); c == nil || c.Wait != time.Minute {
+		t.Errorf("got %+v", c)
+	}
+}
 
 func TestStoreStatus(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -61,6 +61,11 @@ type Options struct {
 	Keep    time.Duration // readings older than this are dropped, a segment at a time; 0: 30 days
 	MaxSize int64         // bytes of the file, at least 1 MB; oldest readings are dropped to stay below; 0: 64 MB. A file that is greater already does not shrink
 	Log     *slog.Logger  // nil: silent
+
+	// Believed tells whether the time of day may be believed; while it may not,
+	// nothing is dropped for its age. It is called in the middle of a commit and
+	// may call Append, but nothing that waits for the disk. nil: always.
+	Believed func() bool
 }
 
 // A Store is a record on disk. Its methods may be called from any goroutine.

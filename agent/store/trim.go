@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -36,8 +37,17 @@ func (s *Store) trim(tx *bbolt.Tx, readings *bbolt.Bucket) (trimmed, error) {
 	return s.trimTo(readings, used-(s.opt.MaxSize-growBy)/4*3)
 }
 
+// oldest returns the time, in ms, before which readings are too old. A clock
+// that runs ahead would make that of all.
+func (s *Store) oldest() int64 {
+	if s.opt.Believed != nil && !s.opt.Believed() {
+		return math.MinInt64
+	}
+	return time.Now().Add(-s.opt.Keep).UnixMilli()
+}
+
 func (s *Store) trimTo(readings *bbolt.Bucket, surplus int64) (t trimmed, err error) {
-	oldest := time.Now().Add(-s.opt.Keep).UnixMilli()
+	oldest := s.oldest()
 	present := chunkKey(s.segment, "")
 	c := readings.Cursor()
 	k, v := c.First()

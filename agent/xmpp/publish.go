@@ -32,11 +32,12 @@ func (s *session) newSnapshots() *snapshots {
 	return &snapshots{session: s, node: s.node(s.link.snapshotNode(), s.link.agent.Name, 1), first: make(chan struct{})}
 }
 
-// wait waits until the state of the board is published, or there is none, and
-// reports false when ctx ended first.
+// wait waits until the state of the board is published, or there is none that
+// can be, and reports false when ctx ended first.
 func (p *snapshots) wait(ctx context.Context) bool {
-	if len(p.session.link.agent.Board.All()) == 0 {
-		return true
+	a := p.session.link.agent
+	if len(a.Board.All()) == 0 || !a.Clock.Sane() {
+		return true // the backlog has times of its own
 	}
 	select {
 	case <-p.first:
@@ -45,9 +46,12 @@ func (p *snapshots) wait(ctx context.Context) bool {
 	return ctx.Err() == nil
 }
 
-// run publishes when the board has changed, conflated to one item a second,
+// run waits for the clock, so that no false time goes out, and then publishes when the board has changed, conflated to one item a second,
 // until ctx ends.
 func (p *snapshots) run(ctx context.Context) error {
+	if !p.session.link.agent.Clock.Settled(ctx) {
+		return nil
+	}
 	for range p.session.link.agent.Board.Watch(ctx) {
 		err := p.publish(ctx)
 		if p.seq == 1 {

@@ -124,7 +124,18 @@ func (s *session) start(ctx context.Context) error {
 	} else if n > 0 {
 		s.link.log.Info("messages of before sent again", "stanzas", n)
 	}
-	return firstError(ctx, []func(context.Context) error{s.keepPresence, s.publish})
+	return firstError(ctx, []func(context.Context) error{s.compareClock, s.keepPresence, s.publish})
+}
+
+// compareClock lets the server's clock vouch for the device's.
+func (s *session) compareClock(ctx context.Context) error {
+	theirs, err := entity.ServerTime(ctx, s.router, jid.Domain(s.link.cfg.JID))
+	if err != nil {
+		s.link.log.Debug("the server does not tell its time", "error", err)
+		return nil
+	}
+	s.link.agent.Clock.Compare(theirs)
+	return nil
 }
 
 // publish brings subscriptions and the full state up to date, and then sends

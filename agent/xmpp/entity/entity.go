@@ -1,6 +1,7 @@
 // Package entity answers what other entities ask about this one: XEP-0199
 // (ping), XEP-0092 (software version), XEP-0202 (entity time) and XEP-0012
-// (last activity). The router lets only authorised askers through.
+// (last activity). The router lets only authorised askers through. It also asks
+// the server for its time.
 package entity
 
 import (
