@@ -33,6 +33,7 @@ type Agent struct {
 	Board    Board
 	Record   Record          // nil: nothing is recorded
 	Clock    *Clock          // nil: the time of day is always believed
+	Alerts   Alerts          // nil: alerts are only logged
 	People   map[string]Role // by normalised bare JID
 	Commands []Command       // the one table, in the order of help
 	Log      *slog.Logger    // nil: silent

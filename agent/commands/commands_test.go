@@ -27,9 +27,10 @@ func device() *Device {
 		People:  map[string]agent.Role{owner: agent.Owner, viewer: agent.Viewer},
 	}
 	d := &Device{
-		Agent:   a,
-		Status:  func() []string { return []string{"xmpp: online as pi@example.org/pipit"} },
-		FullJID: func() string { return "pi@example.org/pipit" },
+		Agent:    a,
+		Status:   func() []string { return []string{"xmpp: online as pi@example.org/pipit"} },
+		Counters: func() []string { return []string{"counters: 3 reconnects"} },
+		FullJID:  func() string { return "pi@example.org/pipit" },
 		Sensors: []agent.Task{
 			{Name: "outside", Every: 30 * time.Second, Bus: "i2c:1"},
 			{Name: "boiler", Every: time.Minute, Bus: "w1"},
@@ -71,6 +72,14 @@ name: names of readings or sensors; any of boiler, door, outside, outside.humidi
 Garden Pi: 3 readings: 1 good, 1 stale, 1 fault.
 Pipit 0.1, greenhouse, running for 1 day 2 h.
 xmpp: online as pi@example.org/pipit
+Not good:
+boiler            fault  crc error              3 s ago
+outside.humidity  stale  no answer since 12:00  5 min ago`},
+		{"status, an owner", owner, "status", nil, `
+Garden Pi: 3 readings: 1 good, 1 stale, 1 fault.
+Pipit 0.1, greenhouse, running for 1 day 2 h.
+xmpp: online as pi@example.org/pipit
+counters: 3 reconnects
 Not good:
 boiler            fault  crc error              3 s ago
 outside.humidity  stale  no answer since 12:00  5 min ago`},

@@ -23,13 +23,16 @@ func (d *Device) status() agent.Command {
 	}
 }
 
-func (d *Device) runStatus(context.Context, agent.Request) (agent.Answer, error) {
+func (d *Device) runStatus(_ context.Context, req agent.Request) (agent.Answer, error) {
 	all := d.Agent.Board.All()
 	troubles := slices.DeleteFunc(slices.Clone(all), func(r agent.Reading) bool { return r.Quality == agent.Good })
 	slices.SortStableFunc(troubles, func(x, y agent.Reading) int { return cmp.Compare(y.Quality, x.Quality) })
 
 	lines := []string{d.Agent.Name + ": " + summary(all), d.running()}
 	lines = append(lines, d.Status()...)
+	if d.Counters != nil && d.Agent.Allowed(req.From, req.Via, agent.Command{Needs: agent.Owner}) {
+		lines = append(lines, d.Counters()...)
+	}
 	switch n := len(troubles); {
 	case n > maxTroubles:
 		lines = append(lines, fmt.Sprintf("The worst %d of %d that are not good:", maxTroubles, n))

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
+	"time"
 
 	"pipit/agent/store"
 )
@@ -20,11 +23,12 @@ func storeStatus(st store.Stats) []string {
 		n   uint64
 		why string
 	}{
-		{st.Trimmed, "dropped because the file was at its max_size"},
-		{st.Overflowed, "dropped because the disk failed and memory was full"},
+		{st.Trimmed, "readings dropped because the file was at its max_size"},
+		{st.Overflowed, "readings dropped because the disk failed and memory was full"},
+		{st.AlertsDropped, "alerts dropped because too many waited to be sent"},
 	} {
 		if dropped.n > 0 {
-			lines = append(lines, fmt.Sprintf("store: %d readings %s", dropped.n, dropped.why))
+			lines = append(lines, fmt.Sprintf("store: %d %s", dropped.n, dropped.why))
 		}
 	}
 	for _, l := range st.Links {
@@ -40,3 +44,38 @@ func storeStatus(st store.Stats) []string {
 
 // backlogWorthTelling is how many readings may be on their way.
 const backlogWorthTelling = 100
+
+// logEvery is how often the counters go to the log, at debug level.
+const logEvery = 5 * time.Minute
+
+// lines tells the counters to owners.
+func (h *health) lines() []string {
+	c := h.counters()
+	memory := "unknown"
+	if c.memoryError == nil {
+		memory = fmt.Sprintf("%.1f MB (%.1f MB private)", float64(c.rss)/1e6, float64(c.anon)/1e6)
+	}
+	return []string{
+		fmt.Sprintf("counters: %d reconnects, %d resumes, %d unacked, %d in backlog, %d dropped", c.reconnects, c.resumes, c.unacked, c.backlog, c.dropped),
+		fmt.Sprintf("memory: %s, %d goroutines; store: %d B", memory, c.goroutines, c.storeBytes),
+	}
+}
+
+// Run logs the counters at debug level every 5 min until ctx ends. It returns nil.
+func (h *health) Run(ctx context.Context) error {
+	t := time.NewTicker(logEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+		if h.log.Enabled(ctx, slog.LevelDebug) {
+			c := h.counters()
+			h.log.Debug("counters", "reconnects", c.reconnects, "resumes", c.resumes, "unacked", c.unacked,
+				"backlog", c.backlog, "dropped", c.dropped, "store_bytes", c.storeBytes, "store_error", c.storeError,
+				"rss", c.rss, "rss_anon", c.anon, "goroutines", c.goroutines)
+		}
+	}
+}

@@ -33,11 +33,12 @@ func TestStoreStatus(t *testing.T) {
 				"store: 50 readings in memory only, which a power cut would lose: no space left on device",
 				"store: 9 readings dropped because the disk failed and memory was full"}},
 		"after an outage": {
-			store.Stats{Trimmed: 5, Notice: "readings.db was damaged", Links: []store.LinkStats{{Name: "xmpp", Lag: 101, Lost: 2}}},
+			store.Stats{Trimmed: 5, AlertsDropped: 4, Notice: "readings.db was damaged", Links: []store.LinkStats{{Name: "xmpp", Lag: 101, Lost: 2}}},
 			[]string{
 				"store: 0 readings in 0.0 MB",
 				"store: readings.db was damaged",
 				"store: 5 readings dropped because the file was at its max_size",
+				"store: 4 alerts dropped because too many waited to be sent",
 				"xmpp: 101 readings wait to be sent",
 				"xmpp: 2 readings were dropped before they could be sent"}},
 	} {

@@ -66,3 +66,41 @@ func BenchmarkBuckets(b *testing.B) {
 	}
 	b.ReportMetric(float64(used)/float64(5*n), "bytes/reading")
 }
+
+// BenchmarkAppendAlert is two fdatasync(2) and little else.
+func BenchmarkAppendAlert(b *testing.B) {
+	s := open(b, b.TempDir(), Options{})
+	pendingAlerts(b, s, "xmpp")
+	for n := 0; b.Loop(); n++ {
+		appendAlerts(b, s, n, n+1)
+	}
+}
+
+// BenchmarkOpen opens a file that is full: 64 MB, 20 fields.
+func BenchmarkOpen(b *testing.B) {
+	dir := b.TempDir()
+	s := open(b, dir, Options{})
+	for i := 0; s.Stats().Trimmed == 0; i++ {
+		for f := range 20 {
+			r := reading(fmt.Sprint("sensor", f, ".field"), i)
+			r.Value = agent.Number(float64(i*7919%1000) / 10)
+			s.Append(r)
+		}
+		if i%400 == 399 {
+			commit(b, s)
+		}
+	}
+	st := s.Stats()
+	s.Close()
+	for b.Loop() {
+		s, err := Open(dir, Options{Keep: 100 * 365 * 24 * time.Hour})
+		if err != nil || s.Stats().Readings != st.Readings {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		s.Close()
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(st.Bytes)/1e6, "MB")
+	b.ReportMetric(float64(st.Readings)/1e6, "Mreadings")
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"slices"
 )
 
 // checkFile walks all pages of a bbolt file (format 2) and returns the first
@@ -48,6 +49,7 @@ type walker struct {
 	size  int64
 	pages uint64 // the file has page 0 to pages-1
 	used  []bool
+	bufs  [maxDepth + 2][]byte // of page, by depth
 }
 
 func broken(page uint64, what string) error {
@@ -79,9 +81,11 @@ func (w *walker) meta() (best meta, err error) {
 	return best, err
 }
 
-// page reads a page with its overflow and marks it as used.
-func (w *walker) page(id uint64) (b []byte, flags uint16, count int, err error) {
-	head := make([]byte, pageSize)
+// page reads a page with its overflow and marks it as used. What it returns is
+// valid until the next call with that depth.
+func (w *walker) page(id uint64, depth int) (b []byte, flags uint16, count int, err error) {
+	head := slices.Grow(w.bufs[depth][:0], pageSize)[:pageSize]
+	w.bufs[depth] = head
 	if id < 2 || id >= w.pages {
 		return nil, 0, 0, broken(id, "is outside")
 	}
@@ -99,7 +103,8 @@ func (w *walker) page(id uint64) (b []byte, flags uint16, count int, err error) 
 		w.used[i] = true
 	}
 	if n > 1 {
-		head = append(head, make([]byte, (n-1)*pageSize)...)
+		head = slices.Grow(head, int(n-1)*pageSize)[:n*pageSize]
+		w.bufs[depth] = head
 		if _, err := w.r.ReadAt(head[pageSize:], int64(id+1)*pageSize); err != nil {
 			return nil, 0, 0, broken(id, err.Error())
 		}
@@ -108,7 +113,7 @@ func (w *walker) page(id uint64) (b []byte, flags uint16, count int, err error) 
 }
 
 func (w *walker) freelist(id uint64) error {
-	b, flags, count, err := w.page(id)
+	b, flags, count, err := w.page(id, 0)
 	if err != nil {
 		return err
 	}
@@ -131,12 +136,12 @@ func (w *walker) freelist(id uint64) error {
 
 // tree walks a bucket from its root.
 func (w *walker) tree(id uint64, depth int) error {
-	b, flags, count, err := w.page(id)
-	if err != nil {
-		return err
-	}
 	if depth > maxDepth {
 		return broken(id, "is too deep")
+	}
+	b, flags, count, err := w.page(id, depth)
+	if err != nil {
+		return err
 	}
 	switch {
 	case flags == isLeaf:

@@ -18,10 +18,12 @@ var (
 	fieldsBucket   = []byte("fields")   // name: last position, newest segment
 	linksBucket    = []byte("links")    // link NUL name: position, segment
 	stateBucket    = []byte("state")    // space NUL key: value
+	alertsBucket   = []byte("alerts")   // see alertfile.go
 )
 
 const (
-	segmentSize = 16 << 10 // bytes of all its chunks
+	maxSegment  = 16 << 10 // bytes of all its chunks
+	minSegment  = 4 << 10
 	segmentTime = 6 * time.Hour
 )
 
@@ -93,6 +95,15 @@ func (s *Store) commit() error {
 	if err := s.ensure(); err != nil {
 		return err
 	}
+	err := s.flushAlerts()
+	if e := s.flushReadings(); err == nil {
+		err = e
+	}
+	return err
+}
+
+// flushReadings is called under writing.
+func (s *Store) flushReadings() error {
 	for {
 		b := s.take()
 		if len(b.fields) == 0 && len(b.links) == 0 {
@@ -146,6 +157,12 @@ func (b batch) count() (n uint64) {
 	return n
 }
 
+// segmentSize is less in a small file: bbolt writes a chunk to pages in one
+// piece, and the free ones of a full file are scattered.
+func (s *Store) segmentSize() int {
+	return int(min(max(minSegment, s.opt.MaxSize/512), maxSegment))
+}
+
 func (s *Store) nextSegment() {
 	s.chunks, s.size, s.began = make(map[string]*chunk), 0, time.Now()
 	s.mu.Lock()
@@ -160,7 +177,7 @@ func (s *Store) write(tx *bbolt.Tx, readings *bbolt.Bucket, b batch, segments ma
 	}
 	for name, entries := range b.entries {
 		for len(entries) > 0 {
-			if s.size > segmentSize {
+			if s.size > s.segmentSize() {
 				s.nextSegment()
 			}
 			c := s.chunks[name]
@@ -169,7 +186,7 @@ func (s *Store) write(tx *bbolt.Tx, readings *bbolt.Bucket, b batch, segments ma
 				s.chunks[name] = c
 			}
 			was := len(c.body)
-			for len(entries) > 0 && s.size+len(c.body)-was <= segmentSize {
+			for len(entries) > 0 && s.size+len(c.body)-was <= s.segmentSize() {
 				c.add(entries[0])
 				entries = entries[1:]
 			}

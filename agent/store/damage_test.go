@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -35,6 +33,8 @@ func sample(t testing.TB) []byte {
 	if err := s.Set("alerts", "a", bytes.Repeat([]byte("x"), 9000)); err != nil {
 		t.Fatal(err)
 	}
+	pendingAlerts(t, s, "mqtt")
+	appendAlerts(t, s, 0, 60)
 	s.Close()
 	data, err := os.ReadFile(filepath.Join(s.dir, fileName))
 	if err != nil {
@@ -61,6 +61,14 @@ func use(t testing.TB, s *Store) {
 	s.Get("alerts", "a")
 	s.List("alerts")
 	s.Set("alerts", "b", []byte("b"))
+	s.AppendAlert(alertN(7))
+	for range 100 {
+		list := pendingAlerts(t, s, "xmpp")
+		if len(list) == 0 {
+			break
+		}
+		s.AlertDone("xmpp", list[len(list)-1].Pos)
+	}
 	s.commit()
 	s.Append(reading("sensor2.field", 1001))
 	if err := s.commit(); err != nil {
@@ -277,67 +285,5 @@ func TestChunkRoundTrip(t *testing.T) {
 	}
 	if diff := cmp.Diff(entries, got, equal); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-// TestKill kills a process that appends, again and again, and looks at what it left.
-func TestKill(t *testing.T) {
-	if dir := os.Getenv("STORE_TEST_KILL"); dir != "" {
-		appendForEver(t, dir)
-		return
-	}
-	dir := t.TempDir()
-	for round := range 6 {
-		c := exec.Command(os.Args[0], "-test.run=^TestKill$")
-		c.Env = append(os.Environ(), "STORE_TEST_KILL="+dir)
-		out, err := c.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Start(); err != nil {
-			t.Fatal(err)
-		}
-		// It prints how many are on disk; it is killed somewhere behind the last line read.
-		var committed int
-		for range 3 + 4*round {
-			var line [8]byte
-			if _, err := out.Read(line[:]); err != nil {
-				t.Fatal(err)
-			}
-			committed, _ = strconv.Atoi(strings.TrimSpace(string(line[:])))
-		}
-		c.Process.Kill()
-		c.Wait()
-		s := open(t, dir, Options{})
-		list, err := s.Range("a", time.Time{}, start.AddDate(1, 0, 0), 1e6)
-		if err != nil || len(list) < committed || committed == 0 || s.Stats().Notice != "" {
-			t.Fatalf("round %d: %d readings of %d, %v, %q", round, len(list), committed, err, s.Stats().Notice)
-		}
-		for i, r := range list {
-			if !cmp.Equal(r, reading("a", i), equal) {
-				t.Fatalf("round %d: reading %d is %+v", round, i, r)
-			}
-		}
-		if got := s.After("xmpp", "a", 1); len(got) == 1 && got[0].Pos < uint64(committed) {
-			t.Fatalf("round %d: position before %d, %d were done", round, got[0].Pos, committed)
-		}
-		s.Close()
-	}
-}
-
-func appendForEver(t *testing.T, dir string) {
-	s := open(t, dir, Options{})
-	n := 0
-	if f := s.fields["a"]; f != nil {
-		n = int(f.last)
-	}
-	for {
-		fill(s, "a", n, n+7)
-		s.Done("xmpp", "a", uint64(n+7))
-		n += 7
-		if err := s.commit(); err != nil {
-			t.Fatal(err)
-		}
-		fmt.Printf("%7d\n", n)
 	}
 }

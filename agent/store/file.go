@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -19,6 +20,8 @@ const (
 	lockPoll    = 50 * time.Millisecond
 	growBy      = 64 << 10 // bytes; bbolt leaves the last step to MaxSize unused, and its own are 16 MiB
 	keepDamaged = 2        // files set aside
+
+	damagedInfix = ".damaged-" // between the name of the file and the time
 )
 
 var errNoDisk = errors.New("there is no file open")
@@ -96,6 +99,8 @@ func (s *Store) forget() {
 			p.segment, p.dirty = 0, true
 		}
 	}
+	s.alerts.saved = 0
+	s.alerts.version++
 }
 
 // leave closes a sound database. It is called under writing.
@@ -137,13 +142,16 @@ func (s *Store) ensure() error {
 	if damaged == nil {
 		damaged = s.open(path)
 	}
-	if !errors.Is(damaged, errDamaged) {
-		return damaged
+	if errors.Is(damaged, errDamaged) {
+		if err := s.setAside(path, damaged); err != nil {
+			return err
+		}
+		damaged = s.open(path)
 	}
-	if err := s.setAside(path, damaged); err != nil {
-		return err
+	if damaged == nil {
+		s.noteDamaged()
 	}
-	return s.open(path)
+	return damaged
 }
 
 func isFile(f *os.File, path string) bool {
@@ -213,14 +221,13 @@ func lockAndCheck(f *os.File) error {
 
 // setAside renames a damaged file and removes the oldest of those before it.
 func (s *Store) setAside(path string, why error) error {
-	aside := path + ".damaged-" + time.Now().UTC().Format("20060102T150405.000Z")
+	aside := path + damagedInfix + time.Now().UTC().Format("20060102T150405.000Z")
 	if err := os.Rename(path, aside); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	old, _ := filepath.Glob(path + ".damaged-*")
-	slices.Sort(old)
-	for i := range len(old) - keepDamaged {
-		os.Remove(old[i])
+	old := slices.DeleteFunc(s.damagedFiles(), func(name string) bool { return name == filepath.Base(aside) })
+	for i := range len(old) + 1 - keepDamaged {
+		os.Remove(filepath.Join(s.dir, old[i]))
 	}
 	s.opt.Log.Error("the store was damaged and is set aside; a new one begins", "file", aside, "error", why)
 	s.mu.Lock()
@@ -228,4 +235,15 @@ func (s *Store) setAside(path string, why error) error {
 	s.damaged = nil
 	s.counters.Notice = fmt.Sprintf("%s was %v; it is set aside as %s", path, why, aside)
 	return nil
+}
+
+// damagedFiles returns the names of the files set aside, sorted.
+func (s *Store) damagedFiles() (names []string) {
+	entries, _ := os.ReadDir(s.dir)
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), fileName+damagedInfix) {
+			names = append(names, e.Name())
+		}
+	}
+	return names
 }

@@ -69,10 +69,7 @@ func (s *Store) Append(r agent.Reading) {
 	if s.memory > s.limit/4 && s.counters.Error == "" {
 		wake(s.full)
 	}
-	if s.grew != nil {
-		close(s.grew)
-		s.grew = nil
-	}
+	ring(&s.grew)
 }
 
 // overflow drops the oldest entry of the field that has most: one busy field
@@ -141,10 +138,7 @@ func (s *Store) Pending(ctx context.Context, name string) ([]string, error) {
 				fields = append(fields, n)
 			}
 		}
-		if s.grew == nil {
-			s.grew = make(chan struct{})
-		}
-		grew := s.grew
+		grew := waitFor(&s.grew)
 		s.mu.Unlock()
 		if len(fields) > 0 {
 			slices.Sort(fields)

@@ -28,10 +28,18 @@ func (s *Store) load(tx *bbolt.Tx, db *bbolt.DB, f *os.File) error {
 	if err == nil {
 		err = each(tx, linksBucket, s.loadPosition)
 	}
+	var kept alertFile
 	if err == nil {
-		s.db, s.file = db, f
+		kept, err = readAlerts(tx)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	s.alerts.merge(kept)
+	s.boundAlerts()
+	s.db, s.file = db, f
+	ring(&s.grew)
+	return nil
 }
 
 func each(tx *bbolt.Tx, bucket []byte, fn func(key string, a, b uint64) error) error {

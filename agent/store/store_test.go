@@ -219,6 +219,8 @@ func TestTrimBySize(t *testing.T) {
 	if uint64(len(list)) != st.Readings || list[len(list)-1].Pos != n {
 		t.Errorf("%d entries to %d", len(list), list[len(list)-1].Pos)
 	}
+	commit(t, s)
+	st = s.Stats()
 	if s = reopen(t, s); s.Stats().Readings != st.Readings || s.Stats().Notice != "" {
 		t.Errorf("after a restart: %+v", s.Stats())
 	}
