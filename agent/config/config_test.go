@@ -148,7 +148,7 @@ func fakeEnv(b built) Env {
 	return Env{
 		ParseAccount: func(s string) (string, error) { return fakeJID(s, true) },
 		ParseJID:     func(s string) (string, error) { return fakeJID(s, false) },
-		Kinds:        []string{"system", "hwmon", "thermal", "file", "sim", "nested"},
+		Kinds:        []string{"system", "hwmon", "thermal", "file", "sim", "self", "nested"},
 		NewSensor:    b.newSensor,
 	}
 }

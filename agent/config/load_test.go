@@ -348,6 +348,7 @@ person   carla@example.org, viewer
 sensor   board, system, every 10s, bus sysfs
 sensor   chips, hwmon, every 30s, bus sysfs
 sensor   soc, thermal, every 30s, bus sysfs
+sensor   pipit, self, every 1m, bus sysfs
 sensor   boiler, file, every 1m, bus sensor:boiler
 sensor   simulated, sim, every 5s, bus sysfs`
 	if d := cmp.Diff(want, got); d != "" {

@@ -72,7 +72,7 @@ func load(path string) (*config.Config, error) {
 
 // configEnv tells the config what it cannot know by itself.
 func configEnv(host *sensors.Host) config.Env {
-	kinds := sensors.Kinds()
+	kinds := sensorKinds()
 	env := config.Env{ParseAccount: jid.ParseAccount, ParseJID: jid.Parse}
 	for _, k := range kinds {
 		env.Kinds = append(env.Kinds, k.Name)
@@ -103,7 +103,7 @@ func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	}
 	a := &agent.Agent{
 		Name: cfg.Device.Name, Location: cfg.Device.Location, Version: version(), Started: time.Now(),
-		Record: st, Clock: clock, People: cfg.People, Log: log,
+		Record: st, Alerts: st, Clock: clock, People: cfg.People, Log: log,
 	}
 	link := xmpp.New(xmpp.Config{
 		JID: cfg.XMPP.JID, Resource: cfg.XMPP.Resource, Password: reveal(cfg.XMPP.Password),
@@ -111,12 +111,14 @@ func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 		PubSub: cfg.XMPP.PubSub, Access: cfg.XMPP.Access, Summary: cfg.Device.Summary, Interval: slowest(cfg.Sensors),
 	}, a, log)
 	status := func() []string { return slices.Concat(link.Status(), clock.Status(), storeStatus(st.Stats())) }
-	a.Commands = commands.All(&commands.Device{Agent: a, Status: status, Sensors: cfg.Sensors, FullJID: link.FullJID})
+	h := &health{store: st.Stats, link: func() linkCounters { return linkCounters(link.Counters()) }, log: log}
+	bindSelf(cfg.Sensors, h)
+	a.Commands = commands.All(&commands.Device{Agent: a, Status: status, Counters: h.lines, Sensors: cfg.Sensors, FullJID: link.FullJID})
 	poller := &agent.Poller{Tasks: cfg.Sensors, Seed: cfg.XMPP.JID, Put: a.Put, Remove: a.Board.Remove, Log: log}
 
 	log.Info("starting", "version", version(), "device", a.Name, "sensors", len(cfg.Sensors), "people", len(cfg.People))
 	defer log.Info("stopped")
-	return errors.Join(together(ctx, clock.Run, poller.Run, link.Run, st.Run), st.Close())
+	return errors.Join(together(ctx, clock.Run, poller.Run, link.Run, st.Run, h.Run), st.Close())
 }
 
 // newClock returns the clock of a device, nil for one that is trusted.

@@ -27,25 +27,22 @@ type device struct {
 	t     *testing.T
 	srv   *server.Server
 	proxy *xmpptest.Proxy
+	cfg   Config
 	agent *agent.Agent
 	link  *Link
 	level int // of the last reading
 }
 
-// startDevice returns a running device. Its command "echo" answers with its
-// argument.
-func startDevice(t *testing.T, s *server.Server) *device {
-	t.Helper()
-	d := &device{t: t, srv: s, proxy: xmpptest.NewProxy(t, s.Addr)}
-	d.start(Config{Server: d.proxy.Addr, RootCAs: s.Pool()})
-	return d
-}
-
-func (d *device) start(cfg Config) {
-	t := d.t
-	log := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+// newDevice returns a device that is not running yet, for a server that may be
+// nil. Its command "echo" answers with its argument.
+func newDevice(t *testing.T, s *server.Server) *device {
+	d := &device{t: t, srv: s}
+	if s != nil {
+		d.proxy = xmpptest.NewProxy(t, s.Addr)
+		d.cfg = Config{Server: d.proxy.Addr, RootCAs: s.Pool()}
+	}
 	d.agent = &agent.Agent{
-		Name: "Fault", Version: "test", Started: time.Now(), Record: newFakeRecord(), Log: log,
+		Name: "Fault", Version: "test", Started: time.Now(), Record: newFakeRecord(),
 		People: map[string]agent.Role{xmpptest.JID(xmpptest.Owner): agent.Owner},
 		Commands: []agent.Command{{
 			Name: "echo", Help: "echo", Needs: agent.Viewer, Params: []agent.Param{{Name: "text", Required: true}},
@@ -54,9 +51,17 @@ func (d *device) start(cfg Config) {
 			},
 		}},
 	}
-	cfg.JID, cfg.Resource, cfg.Access = xmpptest.JID(xmpptest.Device), "pipit", "presence"
-	cfg.Password = func() (string, error) { return xmpptest.Password(xmpptest.Device), nil }
-	d.link = New(cfg, d.agent, log)
+	return d
+}
+
+// run runs the device until the test ends.
+func (d *device) run() {
+	t := d.t
+	log := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	d.agent.Log = log
+	d.cfg.JID, d.cfg.Resource, d.cfg.Access = xmpptest.JID(xmpptest.Device), "pipit", "presence"
+	d.cfg.Password = func() (string, error) { return xmpptest.Password(xmpptest.Device), nil }
+	d.link = New(d.cfg, d.agent, log)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -67,6 +72,14 @@ func (d *device) start(cfg Config) {
 	}()
 	t.Cleanup(func() { cancel(); <-done })
 	d.put()
+}
+
+// startDevice returns a running device.
+func startDevice(t *testing.T, s *server.Server) *device {
+	t.Helper()
+	d := newDevice(t, s)
+	d.run()
+	return d
 }
 
 type testLog struct{ t *testing.T }
@@ -320,8 +333,9 @@ func TestFrozenServer(t *testing.T) {
 func TestErrorInsideAStanza(t *testing.T) {
 	t.Parallel()
 	h := xmpptest.NewHostile(t, xmpptest.Behaviour{})
-	d := &device{t: t}
-	d.start(Config{Server: h.Addr, RootCAs: h.Pool})
+	d := newDevice(t, nil)
+	d.cfg = Config{Server: h.Addr, RootCAs: h.Pool}
+	d.run()
 	for _, last := range []string{
 		"<message><body>half of a sta<stream:error><system-shutdown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>",
 		"<message from='a'><body>",
@@ -341,10 +355,10 @@ func TestErrorInsideAStanza(t *testing.T) {
 // No goroutine is left when a link ends, wherever it stands.
 func TestEndsWhileSuspended(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *server.Server) {
-		d := &device{t: t, srv: s, proxy: xmpptest.NewProxy(t, s.Addr)}
+		d := newDevice(t, s)
 		t.Run("device", func(t *testing.T) {
 			d.t = t
-			d.start(Config{Server: d.proxy.Addr, RootCAs: s.Pool()})
+			d.run()
 			d.until("online", patience, func() bool { return d.link.phaseNow() == online })
 			d.proxy.Refuse(true)
 			d.proxy.Cut()
