@@ -2,13 +2,15 @@
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME = 10s
+DURATION = 10m
+SEED =
 ARGS =
 
 # Go stops at a work tree that git refuses to read (another owner, no commit yet); build without the version then.
 BUILDVCS = $(shell git rev-parse --verify -q HEAD >/dev/null 2>&1 && echo auto || echo false)
 
 .NOTPARALLEL:
-.PHONY: build demo test lint cross bench fuzz clean help
+.PHONY: build demo test lint cross bench soak fuzz clean help
 
 build: ## the pipit binary for this machine
 	CGO_ENABLED=0 go build -trimpath -buildvcs=$(BUILDVCS) -o pipit ./agent/pipit
@@ -35,6 +37,11 @@ cross: ## static binaries for all boards in dist/, with SHA256SUMS
 bench: ## all benchmarks
 	.ci/setup test
 	go test -run '^$$' -bench . ./...
+
+soak: ## faults at random for DURATION (10m), from SEED if given, and 100 kills of each server
+	.ci/setup test
+	PIPIT_SOAK=$(DURATION) PIPIT_SOAK_SEED=$(SEED) PIPIT_KILLS=100 \
+		go test -v -count=1 -timeout 24h -run '^(TestSoak|TestServerKills)$$' ./agent/pipit
 
 fuzz: ## each fuzz target for FUZZTIME (10s)
 	@set -e; packages=$$(go list ./...); for package in $$packages; do \

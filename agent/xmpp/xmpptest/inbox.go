@@ -99,6 +99,15 @@ func (b *inbox) all() []string {
 	return slices.Clone(b.stanzas)
 }
 
+// empty removes and returns all.
+func (b *inbox) empty() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	all := b.stanzas
+	b.stanzas = nil
+	return all
+}
+
 func (b *inbox) String() string {
 	all := b.all()
 	return fmt.Sprintf("it has received %d other stanzas:\n%s", len(all), strings.Join(all, "\n"))

@@ -228,6 +228,9 @@ func (c *Client) Wait(match func(xml string) bool, timeout time.Duration) string
 // To show that something was not sent, first get the answer to a later request.
 func (c *Client) Inbox() []string { return c.inbox.all() }
 
+// Take returns the stanzas that Inbox returns, and forgets them.
+func (c *Client) Take() []string { return c.inbox.empty() }
+
 func escape(s string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "'", "&apos;", `"`, "&quot;").Replace(s)
 }

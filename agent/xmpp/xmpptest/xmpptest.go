@@ -5,6 +5,7 @@ package xmpptest
 
 import (
 	"context"
+	"sync"
 	"testing"
 
 	"pipit/agent/xmpp/server"
@@ -46,6 +47,16 @@ func Both(t *testing.T, f func(t *testing.T, s *server.Server), opts ...func(*se
 	t.Helper()
 	t.Run("prosody", func(t *testing.T) { f(t, Prosody(t, opts...)) })
 	t.Run("ejabberd", func(t *testing.T) { f(t, Ejabberd(t, opts...)) })
+}
+
+// BothAtOnce runs a test against both servers at the same time, however few
+// tests may run in parallel: for tests that mostly wait.
+func BothAtOnce(t *testing.T, f func(t *testing.T, s *server.Server), opts ...func(*server.Options)) {
+	t.Helper()
+	var wg sync.WaitGroup
+	wg.Go(func() { t.Run("prosody", func(t *testing.T) { f(t, Prosody(t, opts...)) }) })
+	wg.Go(func() { t.Run("ejabberd", func(t *testing.T) { f(t, Ejabberd(t, opts...)) }) })
+	wg.Wait()
 }
 
 func start(t testing.TB, start func(context.Context, server.Options) (*server.Server, error), opts []func(*server.Options)) *server.Server {

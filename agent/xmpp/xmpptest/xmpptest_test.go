@@ -46,6 +46,9 @@ func TestSlixmpp(t *testing.T) {
 		if reply := owner.IQ(device.JID, "get", "<query xmlns='urn:example:unknown'/>"); !strings.Contains(reply, `type="error"`) {
 			t.Errorf("unknown request: %s", reply)
 		}
+		if had, left := owner.Take(), owner.Inbox(); len(had) == 0 || len(left) != 0 {
+			t.Errorf("took %q, and left %q", had, left)
+		}
 		owner.Close()
 		device.Wait(Has("<presence", `type="unavailable"`, `from="`+owner.JID+`"`), 10*time.Second)
 	})
