@@ -78,11 +78,14 @@ func (f *fakeRecord) Done(_, field string, pos uint64) {
 // item id, nil takes it.
 type fakeServer struct {
 	answer func(node, id string) error
+	slow   string // a node that takes 25 s
 
 	mu    sync.Mutex
 	items map[string][]string // ids by node, in order
 	most  int                 // requests at the same time
 	now   int
+	open  map[string]bool // nodes with a publish request
+	twice string          // a node that had two at the same time
 }
 
 func (f *fakeServer) Request(ctx context.Context, _, _ string, payload []byte) (*stanza.Stanza, error) {
@@ -104,10 +107,20 @@ func (f *fakeServer) Request(ctx context.Context, _, _ string, payload []byte) (
 	f.mu.Lock()
 	f.now++
 	f.most = max(f.most, f.now)
+	node := v.Publish.Node
+	if f.open[node] && node != "" {
+		f.twice = node
+	}
+	f.open[node] = true
 	f.mu.Unlock()
-	time.Sleep(10 * time.Millisecond) // the round trip
+	trip := 10 * time.Millisecond
+	if node != "" && node == f.slow {
+		trip = 25 * time.Second
+	}
+	time.Sleep(trip)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.open[node] = false
 	f.now--
 	if v.Publish.Node != "" {
 		if f.answer != nil {
@@ -118,6 +131,21 @@ func (f *fakeServer) Request(ctx context.Context, _, _ string, payload []byte) (
 		f.items[v.Publish.Node] = append(f.items[v.Publish.Node], v.Publish.Item.ID)
 	}
 	return stanza.Parse([]byte("<iq type='result'/>"))
+}
+
+// An asyncServer is a fakeServer that answers without the caller waiting.
+type asyncServer struct{ *fakeServer }
+
+func (a asyncServer) Start(to, typ string, payload []byte, done func(*stanza.Stanza, error)) error {
+	go func() {
+		s, err := a.Request(context.Background(), to, typ, payload)
+		var refusal *stanza.Error
+		if errors.As(err, &refusal) {
+			s, err = stanza.Parse(append(refusal.Append([]byte("<iq type='error'>")), "</iq>"...))
+		}
+		done(s, err)
+	}()
+	return nil
 }
 
 // got returns what was published so far.
@@ -131,11 +159,25 @@ func (f *fakeServer) got() map[string][]string {
 	return items
 }
 
-func newTestBacklog(f *fakeServer, record agent.Record) *backlog {
-	f.items = map[string][]string{}
+// bothWays runs a test with a server that answers requests only, and with one
+// that answers later, too.
+func bothWays(t *testing.T, test func(t *testing.T, later bool)) {
+	for name, later := range map[string]bool{"requests": false, "later": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, later) })
+		})
+	}
+}
+
+func newTestBacklog(f *fakeServer, later bool, record agent.Record) *backlog {
+	f.items, f.open = map[string][]string{}, map[string]bool{}
+	var conn stanza.Requester = f
+	if later {
+		conn = asyncServer{f}
+	}
 	l := New(Config{JID: "pi@example.org", Access: "presence"}, &agent.Agent{}, slog.New(slog.DiscardHandler))
 	return newBacklog(l, record, func(r agent.Reading) *pubsub.Node {
-		return &pubsub.Node{Conn: f, Name: nodePrefix + r.Name, Access: "presence"}
+		return &pubsub.Node{Conn: conn, Name: nodePrefix + r.Name, Access: "presence"}
 	})
 }
 
@@ -149,9 +191,9 @@ func fill(record agent.Record, field string, n int) (ids []string) {
 }
 
 func TestBacklogIsSentInOrder(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bothWays(t, func(t *testing.T, later bool) {
 		f, record := &fakeServer{}, newFakeRecord()
-		b := newTestBacklog(f, record)
+		b := newTestBacklog(f, later, record)
 		want := map[string][]string{}
 		for i := range 30 {
 			field := fmt.Sprintf("f%02d", i)
@@ -170,14 +212,17 @@ func TestBacklogIsSentInOrder(t *testing.T) {
 		if d := cmp.Diff(want, f.got()); d != "" {
 			t.Error(d)
 		}
-		if f.most > inFlight || f.most < 2 {
-			t.Errorf("%d requests at once, at most %d are allowed", f.most, inFlight)
+		if f.most != inFlight {
+			t.Errorf("%d requests at once, want %d", f.most, inFlight)
+		}
+		if f.twice != "" {
+			t.Errorf("two requests at once on %s", f.twice)
 		}
 	})
 }
 
 func TestBacklogWaitsForOneFieldOnly(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bothWays(t, func(t *testing.T, later bool) {
 		record := newFakeRecord()
 		tries := 0
 		f := &fakeServer{answer: func(node, _ string) error {
@@ -188,7 +233,7 @@ func TestBacklogWaitsForOneFieldOnly(t *testing.T) {
 			}
 			return nil
 		}}
-		b := newTestBacklog(f, record)
+		b := newTestBacklog(f, later, record)
 		slow, quick := fill(record, "slow", 3), fill(record, "quick", 3)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
@@ -213,7 +258,7 @@ func TestBacklogWaitsForOneFieldOnly(t *testing.T) {
 }
 
 func TestBacklogSkipsWhatIsRefused(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bothWays(t, func(t *testing.T, later bool) {
 		record := newFakeRecord()
 		f := &fakeServer{answer: func(node, _ string) error {
 			if node == nodePrefix+"bad" {
@@ -221,7 +266,7 @@ func TestBacklogSkipsWhatIsRefused(t *testing.T) {
 			}
 			return nil
 		}}
-		b := newTestBacklog(f, record)
+		b := newTestBacklog(f, later, record)
 		fill(record, "bad", 5)
 		good := fill(record, "good", 5)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -243,7 +288,7 @@ func TestBacklogSkipsWhatIsRefused(t *testing.T) {
 }
 
 func TestBacklogKeepsItsPositionWhenTheConnectionEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bothWays(t, func(t *testing.T, later bool) {
 		record := newFakeRecord()
 		ids := fill(record, "a", 10)
 		cut := errors.New("the connection ended")
@@ -254,7 +299,7 @@ func TestBacklogKeepsItsPositionWhenTheConnectionEnds(t *testing.T) {
 			}
 			return nil
 		}
-		b := newTestBacklog(f, record)
+		b := newTestBacklog(f, later, record)
 		if err := b.run(t.Context()); !errors.Is(err, cut) {
 			t.Errorf("got %v", err)
 		}
@@ -271,7 +316,7 @@ func TestBacklogKeepsItsPositionWhenTheConnectionEnds(t *testing.T) {
 }
 
 func TestBacklogEndsWithItsContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bothWays(t, func(t *testing.T, later bool) {
 		record := newFakeRecord()
 		fill(record, "a", 3)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -279,12 +324,31 @@ func TestBacklogEndsWithItsContext(t *testing.T) {
 			cancel() // another part of the session has ended
 			return context.Canceled
 		}}
-		b := newTestBacklog(f, record)
+		b := newTestBacklog(f, later, record)
 		if err := b.run(ctx); err != nil {
 			t.Error(err)
 		}
 		if len(record.After("", "a", 9)) != 3 {
 			t.Error("the position has moved")
 		}
+	})
+}
+
+func TestBacklogGoesOnBesideASlowNode(t *testing.T) {
+	bothWays(t, func(t *testing.T, later bool) {
+		f, record := &fakeServer{slow: nodePrefix + "slow"}, newFakeRecord()
+		b := newTestBacklog(f, later, record)
+		fill(record, "slow", 2)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- b.run(ctx) }()
+		time.Sleep(time.Second)
+		quick := fill(record, "quick", 3)
+		time.Sleep(2 * lookEvery)
+		if d := cmp.Diff(map[string][]string{nodePrefix + "quick": quick}, f.got()); d != "" {
+			t.Error(d)
+		}
+		cancel()
+		<-done
 	})
 }

@@ -54,8 +54,15 @@ func itemCounts(want int) []string {
 
 func (n *Node) ensure(ctx context.Context) error {
 	err := n.negotiate(ctx, n.create)
-	if e := answer(err); e != nil && e.Condition == "conflict" {
+	switch e := answer(err); {
+	case e == nil:
+	case e.Condition == "conflict":
 		err = n.reconfigure(ctx)
+	case e.Condition == "forbidden" && n.Service != "": // so says Prosody also of a node that exists
+		again := n.reconfigure(ctx)
+		if e := answer(again); e == nil || e.Condition != "item-not-found" {
+			err = again
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w%s", n.place(), err, n.advice(err))

@@ -97,14 +97,48 @@ func (n *Node) Publish(ctx context.Context, id string, payload []byte) error {
 		}
 		round, plain = n.state()
 	}
-	err := n.send(ctx, id, payload, plain)
+	_, err := n.Conn.Request(ctx, n.Service, "set", n.item(id, payload, plain))
 	if err == nil {
 		return nil
 	}
+	return n.again(ctx, id, payload, err, round, plain)
+}
+
+// Start is Publish without waiting. done is called once, perhaps before Start
+// returns, and must not block: with nil when the server has taken the item, and
+// else with what is left to do, which takes its time as Publish does and
+// returns its error. The payload must not change until then. With a Conn that
+// is no stanza.Starter everything is left to do.
+func (n *Node) Start(id string, payload []byte, done func(rest func(context.Context) error)) {
+	conn, ok := n.Conn.(stanza.Starter)
+	round, plain := n.state()
+	if !ok || round == 0 {
+		done(func(ctx context.Context) error { return n.Publish(ctx, id, payload) })
+		return
+	}
+	replied := func(reply *stanza.Stanza, err error) {
+		if err == nil && reply.Type != "error" {
+			done(nil)
+			return
+		}
+		done(func(ctx context.Context) error {
+			if err == nil {
+				err = stanza.ErrorOf(reply)
+			}
+			return n.again(ctx, id, payload, err, round, plain)
+		})
+	}
+	if err := conn.Start(n.Service, "set", n.item(id, payload, plain), replied); err != nil {
+		replied(nil, err)
+	}
+}
+
+// again does what is left to do after the first request of a publish failed.
+func (n *Node) again(ctx context.Context, id string, payload []byte, err error, round int, plain bool) error {
 	retry, err := n.repair(ctx, err, round, plain)
 	if retry {
 		_, plain = n.state()
-		err = n.send(ctx, id, payload, plain)
+		_, err = n.Conn.Request(ctx, n.Service, "set", n.item(id, payload, plain))
 	}
 	if err != nil {
 		return fmt.Errorf("publish on %s: %w", n.place(), err)
@@ -153,7 +187,8 @@ func (n *Node) goPlain(ctx context.Context, refusal *stanza.Error) (bool, error)
 	return true, nil
 }
 
-func (n *Node) send(ctx context.Context, id string, payload []byte, plain bool) error {
+// item is the payload of a request that publishes an item.
+func (n *Node) item(id string, payload []byte, plain bool) []byte {
 	b := make([]byte, 0, 512+len(payload))
 	b = append(b, "<pubsub xmlns='"+NS+"'><publish"...)
 	b = wire.Attr(b, "node", n.Name)
@@ -163,17 +198,21 @@ func (n *Node) send(ctx context.Context, id string, payload []byte, plain bool) 
 	b = append(b, payload...)
 	b = append(b, "</item></publish>"...)
 	if !plain {
-		b = append(b, "<publish-options>"...)
-		b = dataform.Form{Type: "submit", Fields: []dataform.Field{
-			dataform.FormType(NS + "#publish-options"),
-			{Var: "pubsub#access_model", Values: []string{n.Access}},
-		}}.Append(b)
-		b = append(b, "</publish-options>"...)
+		b = append(b, optionsStart...)
+		b = wire.Escape(b, n.Access)
+		b = append(b, optionsEnd...)
 	}
-	b = append(b, "</pubsub>"...)
-	_, err := n.Conn.Request(ctx, n.Service, "set", b)
-	return err
+	return append(b, "</pubsub>"...)
 }
+
+// optionsStart and optionsEnd stand around the access model in a form that is
+// the same in every item.
+const (
+	optionsStart = "<publish-options><x xmlns='" + dataform.NS + "' type='submit'>" +
+		"<field var='FORM_TYPE' type='hidden'><value>" + NS + "#publish-options</value></field>" +
+		"<field var='pubsub#access_model'><value>"
+	optionsEnd = "</value></field></x></publish-options>"
+)
 
 // place names the node for people.
 func (n *Node) place() string {

@@ -243,18 +243,21 @@ func TestPublishRefusedLate(t *testing.T) {
 	})
 }
 
-// A node of somebody else is used as it is; publish-options guard it.
+// A node of somebody else is used as it is; publish-options guard it. Prosody
+// answers forbidden, not conflict, to the creation by those who may create none.
 func TestPublishOnForeignNode(t *testing.T) {
-	for access, want := range map[string]string{"presence": "create foreign publish", "open": "create foreign publish create foreign publish"} {
-		f := &fake{foreign: true, nodes: map[string]map[string]string{"n": config(access, "1")}, items: map[string][]string{}}
-		n := node(f)
-		n.Service = "pubsub.example.org"
-		err := n.Publish(t.Context(), "current", []byte(payload))
-		if (err == nil) != (access == "presence") {
-			t.Errorf("%s: error %v", access, err)
-		}
-		if got := strings.Join(f.log, " "); got != want {
-			t.Errorf("%s: asked %q, want %q", access, got, want)
+	for _, createErr := range []error{nil, stanza.Forbidden} {
+		for access, want := range map[string]string{"presence": "create foreign publish", "open": "create foreign publish create foreign publish"} {
+			f := &fake{foreign: true, createErr: createErr, nodes: map[string]map[string]string{"n": config(access, "1")}, items: map[string][]string{}}
+			n := node(f)
+			n.Service = "pubsub.example.org"
+			err := n.Publish(t.Context(), "current", []byte(payload))
+			if (err == nil) != (access == "presence") {
+				t.Errorf("%s, %v: error %v", access, createErr, err)
+			}
+			if got := strings.Join(f.log, " "); got != want {
+				t.Errorf("%s, %v: asked %q, want %q", access, createErr, got, want)
+			}
 		}
 	}
 }
@@ -345,4 +348,70 @@ func TestEnsureWaitsNoLongerThanItsContext(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 	})
+}
+
+// A starter is a fake that answers before Start returns.
+type starter struct {
+	*fake
+	cut bool // the connection has ended
+}
+
+func (s starter) Start(to, typ string, payload []byte, done func(*stanza.Stanza, error)) error {
+	if s.cut {
+		return stanza.ErrClosed
+	}
+	reply, err := s.Request(context.Background(), to, typ, payload)
+	if e := answer(err); e != nil {
+		reply, err = stanza.Parse(append(e.Append([]byte("<iq type='error'>")), "</iq>"...))
+	}
+	done(reply, err)
+	return nil
+}
+
+func TestStart(t *testing.T) {
+	refused := func(n int) error {
+		if n == 1 {
+			return stanza.ItemNotFound
+		}
+		return nil
+	}
+	for _, tt := range []struct {
+		name   string
+		server starter
+		ready  bool // Ensure was called
+		rest   bool // one request was not enough
+		want   string
+		ok     bool
+	}{
+		{"one request", starter{fake: &fake{}}, true, false, "create publish", true},
+		{"no node yet", starter{fake: &fake{}}, false, true, "create publish", true},
+		{"node gone", starter{fake: &fake{publish: refused}}, true, true, "create publish create get publish", true},
+		{"refused", starter{fake: &fake{publish: func(int) error { return stanza.Forbidden }}}, true, true, "create publish", false},
+		{"cut", starter{fake: &fake{}, cut: true}, true, true, "create", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			n := node(tt.server.fake)
+			n.Conn = tt.server
+			if tt.ready {
+				if err := n.Ensure(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			called, rest := 0, func(context.Context) error { return nil }
+			n.Start("current", []byte(payload), func(r func(context.Context) error) {
+				if called++; r != nil {
+					rest = r
+				}
+				if (r != nil) != tt.rest {
+					t.Errorf("something is left to do: %v", r != nil)
+				}
+			})
+			if err := rest(t.Context()); (err == nil) != tt.ok || called != 1 {
+				t.Errorf("error %v, done was called %d times", err, called)
+			}
+			if got := strings.Join(tt.server.log, " "); !strings.HasPrefix(got, tt.want) {
+				t.Errorf("asked %q, want %q", got, tt.want)
+			}
+		})
+	}
 }

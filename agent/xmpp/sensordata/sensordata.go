@@ -48,8 +48,10 @@ func Encode(readings []agent.Reading, o Options) []byte {
 	if o.Namespace == "" {
 		o.Namespace = NS
 	}
-	readings = slices.Clone(readings)
-	slices.SortStableFunc(readings, func(x, y agent.Reading) int { return cmp.Compare(millis(x.Time), millis(y.Time)) })
+	if len(readings) > 1 {
+		readings = slices.Clone(readings)
+		slices.SortStableFunc(readings, func(x, y agent.Reading) int { return cmp.Compare(millis(x.Time), millis(y.Time)) })
+	}
 	b := make([]byte, 0, 128+160*len(readings))
 	b = append(b, "<resp"...)
 	b = attr(b, "xmlns", o.Namespace)
@@ -75,9 +77,9 @@ func openTime(b []byte, open bool, t time.Time) []byte {
 	if open {
 		b = append(b, "</ts>"...)
 	}
-	b = append(b, "<ts"...)
-	b = attr(b, "v", agent.Stamp(t))
-	return append(b, '>')
+	b = append(b, "<ts v='"...)
+	b = t.UTC().AppendFormat(b, agent.TimeFormat)
+	return append(b, "'>"...)
 }
 
 // Names of the fields that tell about the device. A reading's name has no

@@ -1,16 +1,15 @@
 package stanza
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/xml"
 	"errors"
-	"fmt"
 	"hash/maphash"
 	"log/slog"
+	"maps"
 	"runtime/debug"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -25,6 +24,8 @@ const (
 	laneWait    = time.Second      // how long a full lane may hold up the reader
 	maxWaiting  = 1024             // requests without a reply
 	maxWaitTime = 30 * time.Second // for the reply to a request
+
+	idBase = 36 // of the number in the id of a request
 )
 
 // ErrNoAnswer is in the chain of the error of a request that nobody answered in
@@ -43,7 +44,7 @@ var ErrClosed = errors.New("the connection has ended")
 // so that one sender's stanzas keep their order.
 type Router struct {
 	out   Sender
-	self  string // full JID
+	self  [3]string // addresses of the account: full, bare, its server
 	log   *slog.Logger
 	allow func(from string) bool
 
@@ -59,16 +60,13 @@ type Router struct {
 	since   time.Time // of the last Resume
 	prefix  string
 	seq     uint64
-	waiting map[string]waiter
+	waiting map[uint64]waiter // by the number in the id
+	timer   *time.Timer       // calls expire; nil until it is needed
+	armed   bool
 	closed  bool
 }
 
 type iqKey struct{ typ, space, local string }
-
-type waiter struct {
-	to    string
-	reply chan *Stanza // holds one
-}
 
 // NewRouter returns a router for the connection out, bound as the full JID
 // self. allow tells whether a sender may send requests at all; those of others
@@ -76,8 +74,8 @@ type waiter struct {
 // presences reach the handlers, which decide for themselves.
 func NewRouter(out Sender, self string, allow func(from string) bool, log *slog.Logger) *Router {
 	r := &Router{
-		out: out, self: self, log: log, allow: allow,
-		iq: make(map[iqKey]IQHandler), waiting: make(map[string]waiter),
+		out: out, self: [...]string{self, jid.Bare(self), jid.Domain(self)}, log: log, allow: allow,
+		iq: make(map[iqKey]IQHandler), waiting: make(map[uint64]waiter),
 		prefix: rand.Text()[:12] + "-", seed: maphash.MakeSeed(), done: make(chan struct{}),
 	}
 	for i := range r.lanes {
@@ -109,11 +107,15 @@ func (r *Router) Run(ctx context.Context) {
 	close(r.done)
 	r.mu.Lock()
 	r.closed = true
-	for id, w := range r.waiting {
-		close(w.reply)
-		delete(r.waiting, id)
+	left := slices.Collect(maps.Values(r.waiting))
+	clear(r.waiting)
+	if r.timer != nil {
+		r.timer.Stop()
 	}
 	r.mu.Unlock()
+	for _, w := range left {
+		w.done(nil, ErrClosed)
+	}
 	wg.Wait()
 }
 
@@ -163,128 +165,6 @@ func (r *Router) Receive(_ string, raw []byte) {
 func (r *Router) laneOf(from string) int {
 	bare, _, _ := strings.Cut(from, "/")
 	return int(maphash.String(r.seed, bare) % lanes)
-}
-
-func (r *Router) matchReply(s *Stanza) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	w, ok := r.waiting[s.ID]
-	if !ok || !r.sameSender(w.to, s.From) {
-		return // late, forged, or for nobody: RFC 6120 8.2.3 forbids an answer
-	}
-	delete(r.waiting, s.ID)
-	w.reply <- s
-}
-
-// sameSender tells whether a reply from this address may answer a request to
-// that one. The server answers for the account with or without an address.
-func (r *Router) sameSender(to, from string) bool {
-	if to == from {
-		return true
-	}
-	ours := func(j string) bool {
-		return j == "" || j == r.self || j == jid.Bare(r.self) || j == jid.Domain(r.self)
-	}
-	if ours(to) {
-		return ours(from)
-	}
-	x, err := jid.Parse(to)
-	y, err2 := jid.Parse(from)
-	return err == nil && err2 == nil && x == y
-}
-
-// Suspend stops the clock of the requests that wait for a reply: the stream has
-// no transport, and a reply may still come when it is resumed. Resume starts
-// the clock anew.
-func (r *Router) Suspend() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.down = true
-}
-
-// Resume is the end of Suspend.
-func (r *Router) Resume() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.down, r.since = false, time.Now()
-}
-
-// left returns how long a request sent at this time may still wait for its reply.
-func (r *Router) left(sent time.Time) time.Duration {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.down {
-		return maxWaitTime
-	}
-	if r.since.After(sent) {
-		sent = r.since
-	}
-	return maxWaitTime - time.Since(sent)
-}
-
-// Request implements Requester. It waits for at most 30 s in which the stream
-// has a transport; then ErrNoAnswer is in the chain of the error.
-func (r *Router) Request(ctx context.Context, to, typ string, payload []byte) (*Stanza, error) {
-	id, reply, err := r.expect(to)
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		r.mu.Lock()
-		delete(r.waiting, id)
-		r.mu.Unlock()
-	}()
-	b := make([]byte, 0, 96+len(to)+len(payload))
-	b = append(b, "<iq type='"...)
-	b = append(b, typ...)
-	b = append(b, '\'')
-	b = wire.Attr(b, "id", id)
-	b = wire.Attr(b, "to", to)
-	b = append(b, '>')
-	b = append(b, payload...)
-	b = append(b, "</iq>"...)
-	sent := time.Now()
-	if err := r.out.Send(b); err != nil {
-		return nil, err
-	}
-	t := time.NewTimer(maxWaitTime)
-	defer t.Stop()
-	for {
-		select {
-		case s, ok := <-reply:
-			switch {
-			case !ok:
-				return nil, ErrClosed
-			case s.Type == "error":
-				return nil, ErrorOf(s)
-			}
-			return s, nil
-		case <-ctx.Done():
-			return nil, fmt.Errorf("no answer from %s: %w", cmp.Or(to, "the own account"), ctx.Err())
-		case <-t.C:
-			left := r.left(sent)
-			if left <= 0 {
-				return nil, fmt.Errorf("%w from %s within %v", ErrNoAnswer, cmp.Or(to, "the own account"), maxWaitTime)
-			}
-			t.Reset(left)
-		}
-	}
-}
-
-func (r *Router) expect(to string) (string, chan *Stanza, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	switch {
-	case r.closed:
-		return "", nil, ErrClosed
-	case len(r.waiting) >= maxWaiting:
-		return "", nil, ResourceConstraint
-	}
-	r.seq++
-	id := r.prefix + strconv.FormatUint(r.seq, 36)
-	w := waiter{to, make(chan *Stanza, 1)}
-	r.waiting[id] = w
-	return id, w.reply, nil
 }
 
 // serve hands one stanza to its handler. A panic costs this stanza only.

@@ -37,9 +37,18 @@ func (s *Stanza) Decode(v any) error {
 }
 
 // A Requester sends an IQ and waits for its reply. An error reply is returned
-// as *Error. to is "" for the own account. payload is the one child element.
+// as *Error. to is "" for the own account. payload is the one child element
+// and is not kept.
 type Requester interface {
 	Request(ctx context.Context, to, typ string, payload []byte) (*Stanza, error)
+}
+
+// A Starter sends an IQ and does not wait. done is called once: with the reply,
+// a result or an error, as it came, or with the reason why there is none. It is
+// called where stanzas come in, perhaps before Start returns, so it must not
+// block; not at all when Start returns an error. The payload is not kept.
+type Starter interface {
+	Start(to, typ string, payload []byte, done func(*Stanza, error)) error
 }
 
 // A Sender sends one whole stanza. The bytes must not be changed afterwards.

@@ -22,10 +22,11 @@ func Attr(b []byte, key, value string) []byte {
 func escape(b []byte, s string, attr bool) []byte {
 	last := 0
 	for i := 0; i < len(s); {
-		r, n := rune(s[i]), 1
-		if r >= utf8.RuneSelf {
-			r, n = utf8.DecodeRuneInString(s[i:])
+		if plain[s[i]] {
+			i++
+			continue
 		}
+		r, n := utf8.DecodeRuneInString(s[i:])
 		if e := entity(r, n, attr); e != "" {
 			b = append(b, s[last:i]...)
 			b = append(b, e...)
@@ -35,6 +36,14 @@ func escape(b []byte, s string, attr bool) []byte {
 	}
 	return append(b, s[last:]...)
 }
+
+// plain holds the ASCII characters that stand for themselves everywhere.
+var plain = func() (t [256]bool) {
+	for c := rune(' '); c < utf8.RuneSelf; c++ {
+		t[c] = entity(c, 1, true) == ""
+	}
+	return t
+}()
 
 // entity returns what to write for a character that cannot stand for itself,
 // else "". n is the number of bytes it was decoded from.

@@ -366,15 +366,24 @@ func rootName(raw []byte) string {
 	return intern(name)
 }
 
-// intern returns the name of a stanza as a string, mostly without allocation.
-func intern(name []byte) string {
-	switch string(name) {
+// intern returns what comes most often, names and types of stanzas, as a string
+// without allocation, and anything else with.
+func intern(b []byte) string {
+	switch string(b) {
 	case "message":
 		return "message"
 	case "presence":
 		return "presence"
 	case "iq":
 		return "iq"
+	case "result":
+		return "result"
+	case "get":
+		return "get"
+	case "set":
+		return "set"
+	case "http://jabber.org/protocol/pubsub":
+		return "http://jabber.org/protocol/pubsub"
 	}
-	return string(name)
+	return string(b)
 }

@@ -223,7 +223,7 @@ func unescape(v []byte) (string, error) {
 		}
 	}
 	if plain {
-		return string(v), nil
+		return intern(v), nil
 	}
 	b := make([]byte, 0, len(v))
 	for len(v) > 0 {
