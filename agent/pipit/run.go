@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -23,6 +24,12 @@ import (
 
 // defaultConfig is where packages put the config.
 const defaultConfig = "/etc/pipit/config.toml"
+
+// oneProcessor is what the agent's Go code needs: its work is short and comes
+// seldom. With more, each reply of the server wakes threads that find nothing
+// to do, which takes more processor time than the work. Reads of sensors and
+// writes to disk wait in threads of their own in any case.
+const oneProcessor = 1
 
 func runCommand() *cobra.Command {
 	var path string
@@ -45,6 +52,9 @@ A config with problems never starts: see "pipit check".`,
 			}
 			if cfg.XMPP.JID == "" {
 				return &exitError{exitUsage, fmt.Errorf("%s has no [xmpp]: add jid and password_file, or use \"pipit read\"", path)}
+			}
+			if os.Getenv("GOMAXPROCS") == "" {
+				runtime.GOMAXPROCS(oneProcessor)
 			}
 			return run(c.Context(), cfg, log)
 		},
