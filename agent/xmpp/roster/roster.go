@@ -25,7 +25,7 @@ const NS = "jabber:iq:roster"
 // out again when somebody leaves the config.
 const Group = "Pipit"
 
-const maxStrangers = 256 // remembered, so that each is logged once a day
+const maxStrangers = 32 // logged in a day: anybody can have any number of addresses
 
 // Conn is what the roster needs of a connection.
 type Conn interface {
@@ -41,7 +41,7 @@ type Roster struct {
 	log    *slog.Logger
 
 	mu        sync.Mutex
-	items     map[string]item
+	contacts  map[string]bool // whether we see them: people, and what Load found in Group
 	strangers map[string]time.Time
 }
 
@@ -60,7 +60,7 @@ func (i item) sees() bool {
 // New returns the roster of a connection. people are normalised bare JIDs.
 func New(conn Conn, selfBare string, people []string, log *slog.Logger) *Roster {
 	r := &Roster{conn: conn, self: selfBare, people: make(map[string]struct{}), log: log,
-		items: make(map[string]item), strangers: make(map[string]time.Time)}
+		contacts: make(map[string]bool), strangers: make(map[string]time.Time)}
 	for _, p := range people {
 		r.people[p] = struct{}{}
 	}
@@ -81,7 +81,9 @@ func (r *Roster) Load(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, i := range items {
-		r.items[i.JID] = i
+		if r.isPerson(i.JID) || slices.Contains(i.Groups, Group) {
+			r.contacts[i.JID] = i.sees()
+		}
 	}
 	return nil
 }
@@ -108,23 +110,23 @@ func parse(s *stanza.Stanza) ([]item, error) {
 // initial presence.
 func (r *Roster) Reconcile(ctx context.Context) error {
 	r.mu.Lock()
-	items := maps.Clone(r.items)
+	contacts := maps.Clone(r.contacts)
 	r.mu.Unlock()
 	for _, p := range slices.Sorted(maps.Keys(r.people)) {
-		i, known := items[p]
+		sees, known := contacts[p]
 		if !known {
 			if err := r.set(ctx, p, ""); err != nil {
 				return err
 			}
 		}
-		if !i.sees() && p != r.self {
+		if !sees && p != r.self {
 			if err := r.presence("subscribe", p); err != nil {
 				return err
 			}
 		}
 	}
-	for j, i := range items {
-		if _, ok := r.people[j]; !ok && slices.Contains(i.Groups, Group) {
+	for j := range contacts {
+		if !r.isPerson(j) {
 			r.log.Info("no longer in people: contact removed", "jid", j)
 			if err := r.set(ctx, j, "remove"); err != nil {
 				return err
@@ -169,10 +171,11 @@ func (r *Roster) Push(_ context.Context, iq *stanza.Stanza) ([]byte, error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if i := items[0]; i.Subscription == "remove" {
-		delete(r.items, i.JID)
-	} else {
-		r.items[i.JID] = i
+	switch i := items[0]; {
+	case i.Subscription == "remove":
+		delete(r.contacts, i.JID)
+	case r.isPerson(i.JID): // of others there may be any number
+		r.contacts[i.JID] = i.sees()
 	}
 	return nil, nil
 }
@@ -207,7 +210,7 @@ func (r *Roster) subscribe(from string) {
 		return
 	}
 	r.mu.Lock()
-	seen := r.items[from].sees()
+	seen := r.contacts[from]
 	r.mu.Unlock()
 	err := r.presence("subscribed", from)
 	if err == nil && !seen {
@@ -218,16 +221,14 @@ func (r *Roster) subscribe(from string) {
 	}
 }
 
-// stranger logs who asked, once a day each, with a bound on how many.
+// stranger logs who asked, once a day each and at most maxStrangers of them.
 func (r *Roster) stranger(from string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	if at, ok := r.strangers[from]; ok && now.Sub(at) < 24*time.Hour {
+	maps.DeleteFunc(r.strangers, func(_ string, at time.Time) bool { return now.Sub(at) >= 24*time.Hour })
+	if _, known := r.strangers[from]; known || len(r.strangers) >= maxStrangers {
 		return
-	}
-	if len(r.strangers) >= maxStrangers {
-		clear(r.strangers)
 	}
 	r.strangers[from] = now
 	r.log.Warn("subscription request of somebody who is not in [people], not answered", "jid", from)

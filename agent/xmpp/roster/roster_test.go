@@ -2,9 +2,12 @@ package roster
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -117,7 +120,7 @@ func TestPush(t *testing.T) {
 		"bad JID":          {"", "<item jid='@'/>", stanza.BadRequest, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, _ := load(t, "")
+			r, _ := load(t, "", "anna@example.org")
 			iq, err := stanza.Parse([]byte("<iq type='set' from='" + c.from + "'><query xmlns='jabber:iq:roster'>" + c.items + "</query></iq>"))
 			if err != nil {
 				t.Fatal(err)
@@ -126,19 +129,52 @@ func TestPush(t *testing.T) {
 			if (got == nil) != (c.err == nil) || got != nil && got != error(c.err) {
 				t.Errorf("error %v, want %v", got, c.err)
 			}
-			if _, known := r.items["anna@example.org"]; known != c.known {
+			if _, known := r.contacts["anna@example.org"]; known != c.known {
 				t.Errorf("entry kept: %v, want %v", known, c.known)
 			}
 		})
 	}
 }
 
+// A server may push as many entries as it likes; what is kept is the people.
+func TestPushesAreBounded(t *testing.T) {
+	r, _ := load(t, "<item jid='old@example.org'><group>Pipit</group></item><item jid='friend@example.org'/>", "anna@example.org")
+	for i := range 1000 {
+		iq, err := stanza.Parse(fmt.Appendf(nil, "<iq type='set'><query xmlns='jabber:iq:roster'><item jid='x%d@example.org'><group>Pipit</group></item></query></iq>", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Push(t.Context(), iq); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d := cmp.Diff(map[string]bool{"old@example.org": false}, r.contacts); d != "" {
+		t.Errorf("kept: %s", d)
+	}
+}
+
+// Anybody can ask under any number of addresses. Neither memory nor log may
+// grow with them.
 func TestStrangersAreBounded(t *testing.T) {
-	r, f := load(t, "")
-	for i := range 3 * maxStrangers {
-		r.subscribe(strings.Repeat("x", i%500+1) + "@example.org")
-	}
-	if len(r.strangers) > maxStrangers || len(f.sent) > 0 {
-		t.Errorf("%d strangers remembered, %d stanzas sent", len(r.strangers), len(f.sent))
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		f := &fake{}
+		r := New(f, "pi@example.org", nil, slog.New(slog.NewTextHandler(&log, nil)))
+		flood := func() int {
+			log.Reset()
+			for i := range 3 * maxStrangers {
+				r.subscribe(fmt.Sprintf("x%d@example.org", i))
+			}
+			return strings.Count(log.String(), "\n")
+		}
+		for _, want := range []int{maxStrangers, 0} {
+			if n := flood(); n != want || len(r.strangers) > maxStrangers || len(f.sent) > 0 {
+				t.Errorf("%d lines of log, want %d; %d strangers remembered, %d stanzas sent", n, want, len(r.strangers), len(f.sent))
+			}
+		}
+		time.Sleep(24 * time.Hour)
+		if n := flood(); n != maxStrangers {
+			t.Errorf("a day later %d lines of log, want %d", n, maxStrangers)
+		}
+	})
 }

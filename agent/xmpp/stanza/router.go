@@ -20,10 +20,9 @@ import (
 
 const (
 	lanes       = 4                // workers; stanzas of one sender keep their order
-	laneDepth   = 128              // stanzas waiting for one worker
-	laneWait    = time.Second      // how long a full lane may hold up the reader
 	maxWaiting  = 1024             // requests without a reply
 	maxWaitTime = 30 * time.Second // for the reply to a request
+	maxID       = 1024             // bytes of a request's id: the answer repeats it
 
 	idBase = 36 // of the number in the id of a request
 )
@@ -51,9 +50,11 @@ type Router struct {
 	iq                    map[iqKey]IQHandler
 	onMessage, onPresence func(context.Context, *Stanza)
 
-	lanes [lanes]chan *Stanza
-	seed  maphash.Seed
-	done  chan struct{} // closed when Run returns
+	lanes   [lanes]*lane
+	refused *lane // requests that found no room in theirs
+	seed    maphash.Seed
+	done    chan struct{} // closed when Run returns
+	repeats repeats
 
 	mu      sync.Mutex
 	down    bool      // Suspend was called
@@ -77,9 +78,10 @@ func NewRouter(out Sender, self string, allow func(from string) bool, log *slog.
 		out: out, self: [...]string{self, jid.Bare(self), jid.Domain(self)}, log: log, allow: allow,
 		iq: make(map[iqKey]IQHandler), waiting: make(map[uint64]waiter),
 		prefix: rand.Text()[:12] + "-", seed: maphash.MakeSeed(), done: make(chan struct{}),
+		refused: newLane(maxRefused),
 	}
 	for i := range r.lanes {
-		r.lanes[i] = make(chan *Stanza, laneDepth)
+		r.lanes[i] = newLane(laneDepth)
 	}
 	return r
 }
@@ -100,9 +102,10 @@ func (r *Router) Send(raw []byte) error { return r.out.Send(raw) }
 // that wait for a reply and returns when its workers have.
 func (r *Router) Run(ctx context.Context) {
 	var wg sync.WaitGroup
-	for _, lane := range r.lanes {
-		wg.Go(func() { r.work(ctx, lane) })
+	for _, l := range r.lanes {
+		wg.Go(func() { l.work(ctx, func(s *Stanza) { r.serve(ctx, s) }) })
 	}
+	wg.Go(func() { r.refused.work(ctx, func(s *Stanza) { r.reply(s, nil, ResourceConstraint) }) })
 	<-ctx.Done()
 	close(r.done)
 	r.mu.Lock()
@@ -119,47 +122,45 @@ func (r *Router) Run(ctx context.Context) {
 	wg.Wait()
 }
 
-func (r *Router) work(ctx context.Context, lane <-chan *Stanza) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case s := <-lane:
-			r.serve(ctx, s)
-		}
-	}
-}
-
 // Receive takes one whole stanza from the connection. It is called from one
-// goroutine and blocks at most laneWait. A stanza that does not parse is
-// dropped: it has no sender to answer.
+// goroutine and blocks at most laneWait: it never sends, because room to send
+// may only come with an acknowledgement that has yet to be read. A stanza that does not parse is
+// dropped: it has no sender to answer. So is one whose address or id is longer
+// than an honest one: the answer would repeat it, and servers end the stream
+// over a stanza that is too large for them.
 func (r *Router) Receive(_ string, raw []byte) {
 	s, err := Parse(raw)
 	if err != nil {
 		r.log.Debug("stanza dropped", "error", err)
 		return
 	}
+	if len(s.From) > jid.MaxLen || s.Name == "iq" && len(s.ID) > maxID {
+		r.log.Debug("stanza dropped", "error", "its sender or id is too long", "stanza", s.Name)
+		return
+	}
 	if s.Name == "iq" && s.Type != "get" && s.Type != "set" {
 		r.matchReply(s)
 		return
 	}
-	lane := r.lanes[r.laneOf(s.From)]
-	select {
-	case lane <- s:
-		return
-	default:
+	taken, first := r.lanes[r.laneOf(s.From)].put(s, r.done)
+	if !taken {
+		r.refuse(s, first)
 	}
-	t := time.NewTimer(laneWait)
-	defer t.Stop()
-	select {
-	case lane <- s:
-	case <-r.done:
-	case <-t.C:
-		r.log.Warn("stanza refused: its sender sends faster than it can be served", "from", s.From, "stanza", s.Name)
-		if s.Name == "iq" {
-			r.reply(s, nil, ResourceConstraint)
-		}
+}
+
+// refuse sees to the answer to a stanza for which there is no room. A flood of
+// them is not answered: whoever sends it makes the stream carry it twice.
+func (r *Router) refuse(s *Stanza, first bool) {
+	level := slog.LevelDebug
+	if first {
+		level = slog.LevelWarn
 	}
+	answered := false
+	if s.Name == "iq" {
+		answered, _ = r.refused.offer(s)
+	}
+	r.log.Log(context.Background(), level, "stanza refused: more comes than can be served",
+		"from", s.From, "stanza", s.Name, "answered", answered)
 }
 
 func (r *Router) laneOf(from string) int {
@@ -173,14 +174,20 @@ func (r *Router) serve(ctx context.Context, s *Stanza) {
 		if p := recover(); p != nil {
 			r.log.Error("handler panicked", "stanza", s.Name, "from", s.From, "panic", p, "stack", string(debug.Stack()))
 			if s.Name == "iq" {
-				r.reply(s, nil, InternalError)
+				r.repeats.keep(s, r.reply(s, nil, InternalError))
 			}
 		}
 	}()
 	switch {
+	case s.Name == "iq" && !r.allow(s.From):
+		r.reply(s, nil, ServiceUnavailable)
 	case s.Name == "iq":
+		if answer := r.repeats.find(s); answer != nil {
+			r.answer(s, answer)
+			return
+		}
 		payload, err := r.serveIQ(ctx, s)
-		r.reply(s, payload, err)
+		r.repeats.keep(s, r.reply(s, payload, err))
 	case s.Name == "message" && r.onMessage != nil:
 		r.onMessage(ctx, s)
 	case s.Name == "presence" && r.onPresence != nil:
@@ -189,9 +196,6 @@ func (r *Router) serve(ctx context.Context, s *Stanza) {
 }
 
 func (r *Router) serveIQ(ctx context.Context, s *Stanza) ([]byte, error) {
-	if !r.allow(s.From) {
-		return nil, ServiceUnavailable
-	}
 	var v struct {
 		Children []struct{ XMLName xml.Name } `xml:",any"`
 	}
@@ -212,9 +216,8 @@ func (r *Router) serveIQ(ctx context.Context, s *Stanza) ([]byte, error) {
 	return nil, ServiceUnavailable
 }
 
-// reply answers a request. A send that fails has lost the connection, and with
-// it the asker.
-func (r *Router) reply(s *Stanza, payload []byte, err error) {
+// reply answers a request and returns the answer.
+func (r *Router) reply(s *Stanza, payload []byte, err error) []byte {
 	b := make([]byte, 0, 160+len(payload))
 	typ := "result"
 	if err != nil {
@@ -236,6 +239,13 @@ func (r *Router) reply(s *Stanza, payload []byte, err error) {
 		b = append(b, payload...)
 	}
 	b = append(b, "</iq>"...)
+	r.answer(s, b)
+	return b
+}
+
+// answer sends the answer to s. A send that fails has lost the connection, and
+// with it the asker.
+func (r *Router) answer(s *Stanza, b []byte) {
 	if err := r.out.Send(b); err != nil {
 		r.log.Debug("answer not sent", "to", s.From, "error", err)
 	}

@@ -190,7 +190,7 @@ func (c *Conn) read(handle func(string, []byte)) error {
 				c.fail(err) // nothing can be sent any more either
 			}
 			return err
-		case timeout == c.timing.idle && !c.closing.Load():
+		case timeout == c.timing.idle && !c.closing.Load() && !c.deaf():
 			c.probe()
 			timeout = c.timing.reply
 		default:
@@ -243,6 +243,10 @@ func isStanza(u wire.Unit) bool {
 func isManagement(u wire.Unit) bool {
 	return (u.Name == "r" || u.Name == "a") && len(u.Raw) < 512 && bytes.Contains(u.Raw, []byte(nsSM))
 }
+
+// deaf tells whether the last ping has no reply though bytes came: they all lie
+// inside of a stanza that does not end.
+func (c *Conn) deaf() bool { return c.pinged && c.in.lexer.Buffered() > 0 }
 
 // probe asks for a sign of life.
 func (c *Conn) probe() {

@@ -37,7 +37,8 @@ const (
 )
 
 // classify tells the class of a stanza: messages, subscriptions and answers to
-// requests are kept. Requests belong to who waits for the answer.
+// requests are kept. Requests belong to who waits for the answer, and refusals
+// would let a stranger's flood push out what matters.
 func classify(raw []byte) class {
 	h, err := wire.Scan(raw)
 	if err != nil {
@@ -48,7 +49,7 @@ func classify(raw []byte) class {
 		if h.To == "" {
 			return state
 		}
-	case "presence subscribe", "presence subscribed", "presence unsubscribe", "presence unsubscribed", "iq result", "iq error":
+	case "presence subscribe", "presence subscribed", "presence unsubscribe", "presence unsubscribed", "iq result":
 		return keep
 	}
 	if h.Name == "message" {

@@ -671,7 +671,7 @@ func TestUnmanaged(t *testing.T) {
 func TestClassify(t *testing.T) {
 	for raw, want := range map[string]class{
 		"<message/>": keep, "<message type='error'/>": keep, "<iq type='get'/>": repeated, "<iq type='set'/>": repeated,
-		"<iq type='result'/>": keep, "<iq type='error'/>": keep, "<presence/>": state, "<presence type='unavailable'/>": state,
+		"<iq type='result'/>": keep, "<iq type='error'/>": repeated, "<presence/>": state, "<presence type='unavailable'/>": state,
 		"<presence to='a'/>": repeated, "<presence to='a' type='unavailable'/>": repeated, "<presence type='probe'/>": repeated,
 		"<presence type='subscribed' to='a'/>": keep, "<presence type='subscribe' to='a'/>": keep, "": repeated,
 	} {

@@ -102,8 +102,12 @@ func (r *reader) restart() (stray int) {
 	return stray
 }
 
-// decode reads a unit into v with the namespaces of the stream in scope.
+// decode reads a unit into v with the namespaces of the stream in scope. It is
+// for what belongs to the stream itself, which is never large.
 func (r *reader) decode(u wire.Unit, v any) error {
+	if len(u.Raw) > maxUnbound {
+		return wire.ErrTooLong
+	}
 	d := xml.NewDecoder(io.MultiReader(bytes.NewReader(r.header), bytes.NewReader(u.Raw)))
 	for {
 		tok, err := d.Token()

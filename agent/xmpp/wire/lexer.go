@@ -40,6 +40,8 @@ const (
 const (
 	maxHead = 4 << 10 // bytes kept of an element that is cut: enough for a start tag
 
+	headerStart = "<stream:stream" // as every server writes it
+
 	cdataStart = "[CDATA["
 	declStart  = "xml"
 )
@@ -59,11 +61,15 @@ func (l *Lexer) Buffered() int { return len(l.buf) }
 func (l *Lexer) Feed(p []byte, emit func(Unit) error) error {
 	start := 0 // of the unit being read, in p
 	for i := 0; i < len(p); {
+		outside := l.depth == 1
 		n, done, err := l.step(p, i)
 		if err != nil {
 			return err
 		}
 		i += n
+		if outside && l.depth == 2 && l.isHeader(p[start:i]) {
+			return ErrMalformed // all that follows would be inside of it, for ever
+		}
 		if done == 0 {
 			continue
 		}
@@ -101,6 +107,16 @@ func (l *Lexer) hold(part []byte) error {
 	}
 	l.buf = append(l.buf, part[:min(len(part), maxHead-len(l.buf))]...)
 	return nil
+}
+
+// isHeader tells whether the unit that part goes on is the start tag of a stream.
+func (l *Lexer) isHeader(part []byte) bool {
+	const most = len(headerStart) + 1
+	if len(l.buf) > 0 {
+		part = append(bytes.Clone(l.buf[:min(len(l.buf), most)]), part[:min(len(part), most)]...)
+	}
+	rest, ok := bytes.CutPrefix(part, []byte(headerStart))
+	return ok && (isSpace(rest[0]) || rest[0] == '>')
 }
 
 // mayCut tells whether a limit costs no more than the element being read.
