@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -35,12 +36,23 @@ type Behaviour struct {
 	Instead map[Stage]string
 	HangUp  bool
 
+	// Flood follows the bytes of Instead, as often as it fits into FloodSize
+	// bytes or until the client has gone.
+	Flood     string
+	FloodSize int
+
+	// Times is how many of the first connections meet this behaviour, all if
+	// 0. To later ones it behaves well: of this, Direct,
+	// Cert, Manage and Answer are left.
+	Times int
+
 	Direct     bool     // direct TLS, not STARTTLS
 	Cert       CertFunc // see BadCerts
 	Mechanisms []string // offered; SCRAM-SHA-1 alone if nil. SCRAM-SHA-256 and PLAIN work too, others fail
 	Iterations int64    // of SCRAM, if not 4096; the login then fails
 	Features   string   // raw elements, offered after login beside bind
 	BindJID    string   // bound in place of what the client asks for
+	Manage     bool     // stream management (XEP-0198) without resumption
 
 	// Answer replies to a request after login with a raw stanza, or not at
 	// all when that is "". Without it, or if it returns false, every request
@@ -64,6 +76,7 @@ type Hostile struct {
 
 	mu       sync.Mutex
 	accepted int
+	tried    []string
 }
 
 // NewHostile starts a server that ends with the test.
@@ -117,15 +130,24 @@ func (h *Hostile) accept(l net.Listener) {
 		if err != nil {
 			return
 		}
-		h.mu.Lock()
-		h.accepted++
-		h.mu.Unlock()
+		b := h.next()
 		h.wg.Go(func() {
 			defer conn.Close()
 			defer context.AfterFunc(h.ctx, func() { _ = conn.Close() })()
-			h.serve(conn)
+			h.serve(conn, b)
 		})
 	}
+}
+
+// next returns how to behave to the connection that was just made.
+func (h *Hostile) next() Behaviour {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.accepted++
+	if b := h.behaviour; b.Times > 0 && h.accepted > b.Times {
+		return Behaviour{Direct: b.Direct, Answer: b.Answer, Manage: b.Manage}
+	}
+	return h.behaviour
 }
 
 // Connections returns how many connections were made so far.
@@ -133,6 +155,13 @@ func (h *Hostile) Connections() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.accepted
+}
+
+// Tried returns the SASL mechanisms that clients asked for so far.
+func (h *Hostile) Tried() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.tried)
 }
 
 // Next returns the next session, in the order of login.
@@ -152,15 +181,23 @@ type Session struct {
 	JID       string // bound
 	Mechanism string // of SASL
 
-	user   string // who logged in
-	stream *stream
-	inbox  *inbox
-	done   chan struct{}
+	behaviour Behaviour
+	user      string // who logged in
+	stream    *stream
+	inbox     *inbox
+	handled   uint32 // stanzas of the client, with stream management
+	done      chan struct{}
 }
 
 // Send sends raw bytes. It waits for at most 30 seconds for the client to take
 // them; the error may be ignored where the client is expected to go.
 func (s *Session) Send(raw string) error { return s.stream.send(raw) }
+
+// Flood sends head, then unit as often as it fits into size bytes, then tail,
+// with nothing in between. The error is as that of Send.
+func (s *Session) Flood(head, unit string, size int, tail string) error {
+	return s.stream.flood(head, unit, size, tail)
+}
 
 // Expect returns the oldest stanza that matches, as the client sent it, and was
 // not returned before. It waits for at most 30 seconds and fails when the
@@ -173,6 +210,9 @@ func (s *Session) Expect(t testing.TB, match func(xml string) bool) string {
 // Inbox returns all that the client sent and Expect did not return, requests
 // that were answered included.
 func (s *Session) Inbox() []string { return s.inbox.all() }
+
+// Take returns what Inbox does and forgets it.
+func (s *Session) Take() []string { return s.inbox.empty() }
 
 // Close closes the TCP connection without a word.
 func (s *Session) Close() { _ = s.stream.conn.Close() }

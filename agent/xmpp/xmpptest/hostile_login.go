@@ -8,7 +8,6 @@ import (
 	"encoding/base64"
 	"encoding/xml"
 	"errors"
-	"io"
 	"net"
 	"slices"
 	"strings"
@@ -19,6 +18,7 @@ import (
 const (
 	nsSASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 	nsBind = "urn:ietf:params:xml:ns:xmpp-bind"
+	nsSM   = "urn:xmpp:sm:3"
 
 	scramRounds = 4096
 	scramSalt   = "hostile-test-salt"
@@ -30,11 +30,11 @@ var (
 )
 
 // serve logs a client in and then answers it until it goes.
-func (h *Hostile) serve(conn net.Conn) {
-	s := &Session{inbox: newInbox(), done: make(chan struct{})}
+func (h *Hostile) serve(conn net.Conn, b Behaviour) {
+	s := &Session{behaviour: b, inbox: newInbox(), done: make(chan struct{})}
 	defer close(s.done)
 	err := h.logIn(s, conn)
-	if errors.Is(err, errInstead) && !h.behaviour.HangUp {
+	if errors.Is(err, errInstead) && !b.HangUp {
 		s.stream.drain()
 	}
 	if err != nil {
@@ -45,13 +45,13 @@ func (h *Hostile) serve(conn net.Conn) {
 	default: // nobody asks for so many
 		return
 	}
-	h.answer(s)
+	s.answer()
 }
 
 func (h *Hostile) logIn(s *Session, conn net.Conn) error {
 	s.stream = newStream(conn)
-	if !h.behaviour.Direct {
-		if err := h.startTLS(s); err != nil {
+	if !s.behaviour.Direct {
+		if err := s.startTLS(); err != nil {
 			return err
 		}
 	}
@@ -63,50 +63,50 @@ func (h *Hostile) logIn(s *Session, conn net.Conn) error {
 	if err := h.authenticate(s); err != nil {
 		return err
 	}
-	return h.bind(s)
+	return s.bind()
 }
 
 // say sends the right answer or what the behaviour has in its place.
-func (h *Hostile) say(s *Session, at Stage, right string) error {
-	if raw, ok := h.behaviour.Instead[at]; ok {
-		_ = s.stream.send(raw)
+func (s *Session) say(at Stage, right string) error {
+	if raw, ok := s.behaviour.Instead[at]; ok {
+		_ = s.stream.flood(raw, s.behaviour.Flood, s.behaviour.FloodSize, "")
 		return errInstead
 	}
 	return s.stream.send(right)
 }
 
 // open reads the client's stream header and answers it with features.
-func (h *Hostile) open(s *Session, at Stage, features string) error {
+func (s *Session) open(at Stage, features string) error {
 	if err := s.stream.open(); err != nil {
 		return err
 	}
-	return h.say(s, at, "<?xml version='1.0'?><stream:stream from='"+Domain+"' id='hostile' version='1.0' xml:lang='en'"+
+	return s.say(at, "<?xml version='1.0'?><stream:stream from='"+Domain+"' id='hostile' version='1.0' xml:lang='en'"+
 		" xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"+
 		"<stream:features>"+features+"</stream:features>")
 }
 
-func (h *Hostile) startTLS(s *Session) error {
+func (s *Session) startTLS() error {
 	const ns = "urn:ietf:params:xml:ns:xmpp-tls"
-	if err := h.open(s, AtHeader, "<starttls xmlns='"+ns+"'><required/></starttls>"); err != nil {
+	if err := s.open(AtHeader, "<starttls xmlns='"+ns+"'><required/></starttls>"); err != nil {
 		return err
 	}
 	if raw, err := s.stream.element(); err != nil || !strings.Contains(raw, "starttls") {
 		return errLogin
 	}
-	return h.say(s, AtStartTLS, "<proceed xmlns='"+ns+"'/>")
+	return s.say(AtStartTLS, "<proceed xmlns='"+ns+"'/>")
 }
 
-func (h *Hostile) mechanisms() []string {
-	if h.behaviour.Mechanisms == nil {
+func (s *Session) mechanisms() []string {
+	if s.behaviour.Mechanisms == nil {
 		return []string{"SCRAM-SHA-1"}
 	}
-	return h.behaviour.Mechanisms
+	return s.behaviour.Mechanisms
 }
 
 // authenticate runs SASL (RFC 6120 section 6).
 func (h *Hostile) authenticate(s *Session) error {
-	offer := "<mechanism>" + strings.Join(h.mechanisms(), "</mechanism><mechanism>") + "</mechanism>"
-	if err := h.open(s, AtLogin, "<mechanisms xmlns='"+nsSASL+"'>"+offer+"</mechanisms>"); err != nil {
+	offer := "<mechanism>" + strings.Join(s.mechanisms(), "</mechanism><mechanism>") + "</mechanism>"
+	if err := s.open(AtLogin, "<mechanisms xmlns='"+nsSASL+"'>"+offer+"</mechanisms>"); err != nil {
 		return err
 	}
 	message, err := s.readSASL()
@@ -114,7 +114,10 @@ func (h *Hostile) authenticate(s *Session) error {
 		return err
 	}
 	s.Mechanism = message.Mechanism
-	mech, ok := h.negotiator(s, message.Mechanism)
+	h.mu.Lock()
+	h.tried = append(h.tried, s.Mechanism)
+	h.mu.Unlock()
+	mech, ok := s.negotiator(message.Mechanism)
 	if !ok {
 		return s.refuse("invalid-mechanism")
 	}
@@ -126,9 +129,9 @@ func (h *Hostile) authenticate(s *Session) error {
 		}
 		encoded := base64.StdEncoding.EncodeToString(reply)
 		if !more {
-			return h.say(s, AtSuccess, "<success xmlns='"+nsSASL+"'>"+encoded+"</success>")
+			return s.say(AtSuccess, "<success xmlns='"+nsSASL+"'>"+encoded+"</success>")
 		}
-		if err := h.say(s, at, "<challenge xmlns='"+nsSASL+"'>"+encoded+"</challenge>"); err != nil {
+		if err := s.say(at, "<challenge xmlns='"+nsSASL+"'>"+encoded+"</challenge>"); err != nil {
 			return err
 		}
 		if message, err = s.readSASL(); err != nil {
@@ -137,10 +140,10 @@ func (h *Hostile) authenticate(s *Session) error {
 	}
 }
 
-func (h *Hostile) negotiator(s *Session, name string) (*sasl.Negotiator, bool) {
+func (s *Session) negotiator(name string) (*sasl.Negotiator, bool) {
 	known := map[string]sasl.Mechanism{"SCRAM-SHA-1": sasl.ScramSha1, "SCRAM-SHA-256": sasl.ScramSha256, "PLAIN": sasl.Plain}
 	mech, ok := known[name]
-	if !ok || !slices.Contains(h.mechanisms(), name) {
+	if !ok || !slices.Contains(s.mechanisms(), name) {
 		return nil, false
 	}
 	plain := func(n *sasl.Negotiator) bool {
@@ -150,7 +153,7 @@ func (h *Hostile) negotiator(s *Session, name string) (*sasl.Negotiator, bool) {
 	}
 	scram := func(user, _ []byte, mechanism string) (salt, salted []byte, rounds int64, err error) {
 		s.user = string(user)
-		return []byte(scramSalt), saltPassword(mechanism, Password(s.user)), cmp.Or(h.behaviour.Iterations, scramRounds), nil
+		return []byte(scramSalt), saltPassword(mechanism, Password(s.user)), cmp.Or(s.behaviour.Iterations, scramRounds), nil
 	}
 	return sasl.NewServer(mech, plain, sasl.SaltedCredentials(scram)), true
 }
@@ -193,8 +196,12 @@ func (s *Session) refuse(condition string) error {
 }
 
 // bind runs resource binding (RFC 6120 section 7).
-func (h *Hostile) bind(s *Session) error {
-	if err := h.open(s, AtFeatures, "<bind xmlns='"+nsBind+"'/>"+h.behaviour.Features); err != nil {
+func (s *Session) bind() error {
+	features := "<bind xmlns='" + nsBind + "'/>" + s.behaviour.Features
+	if s.behaviour.Manage {
+		features += "<sm xmlns='" + nsSM + "'/>"
+	}
+	if err := s.open(AtFeatures, features); err != nil {
 		return err
 	}
 	raw, err := s.stream.element()
@@ -210,48 +217,6 @@ func (h *Hostile) bind(s *Session) error {
 	if err := xml.Unmarshal([]byte(raw), &iq); err != nil {
 		return err
 	}
-	s.JID = cmp.Or(h.behaviour.BindJID, JID(s.user)+"/"+cmp.Or(iq.Bind.Resource, "hostile"))
-	return h.say(s, AtBind, "<iq type='result' id='"+escape(iq.ID)+"'><bind xmlns='"+nsBind+"'><jid>"+escape(s.JID)+"</jid></bind></iq>")
-}
-
-// answer takes what the client sends until it goes.
-func (h *Hostile) answer(s *Session) {
-	for {
-		raw, err := s.stream.element()
-		if err != nil {
-			why := "the client has gone"
-			if !errors.Is(err, io.EOF) {
-				why = err.Error()
-			}
-			_ = s.stream.send("</stream:stream>")
-			s.inbox.end(why)
-			return
-		}
-		s.inbox.put(raw)
-		if reply := h.replyTo(raw); reply != "" {
-			_ = s.stream.send(reply)
-		}
-	}
-}
-
-func (h *Hostile) replyTo(raw string) string {
-	var iq struct {
-		XMLName xml.Name
-		ID      string `xml:"id,attr"`
-		To      string `xml:"to,attr"`
-		Type    string `xml:"type,attr"`
-	}
-	if xml.Unmarshal([]byte(raw), &iq) != nil || iq.XMLName.Local != "iq" || iq.Type != "get" && iq.Type != "set" {
-		return ""
-	}
-	if h.behaviour.Answer != nil {
-		if reply, ok := h.behaviour.Answer(raw); ok {
-			return reply
-		}
-	}
-	from := ""
-	if iq.To != "" {
-		from = " from='" + escape(iq.To) + "'"
-	}
-	return "<iq type='result' id='" + escape(iq.ID) + "'" + from + "/>"
+	s.JID = cmp.Or(s.behaviour.BindJID, JID(s.user)+"/"+cmp.Or(iq.Bind.Resource, "hostile"))
+	return s.say(AtBind, "<iq type='result' id='"+escape(iq.ID)+"'><bind xmlns='"+nsBind+"'><jid>"+escape(s.JID)+"</jid></bind></iq>")
 }

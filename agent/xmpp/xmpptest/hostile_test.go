@@ -105,6 +105,43 @@ func TestHostileLogin(t *testing.T) {
 	}
 }
 
+func TestHostileBehavesWellAtLast(t *testing.T) {
+	h := NewHostile(t, Behaviour{Mechanisms: []string{"PLAIN"}, Instead: map[Stage]string{AtSuccess: "<x>"}, Flood: "<y/>", FloodSize: 1e6, HangUp: true, Times: 2})
+	for i, mech := range []sasl.Mechanism{sasl.ScramSha1, sasl.Plain, sasl.ScramSha1} {
+		if _, err := logIn(t, h, mech); (err == nil) != (i == 2) {
+			t.Errorf("login %d: %v", i, err)
+		}
+	}
+	if got, want := strings.Join(h.Tried(), " "), "PLAIN SCRAM-SHA-1"; got != want {
+		t.Errorf("tried %s, want %s", got, want)
+	}
+}
+
+func TestHostileManages(t *testing.T) {
+	h := NewHostile(t, Behaviour{Manage: true})
+	session, err := logIn(t, h, sasl.ScramSha1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := session.Conn()
+	if _, err := io.WriteString(conn, "<enable xmlns='urn:xmpp:sm:3'/><message id='1'/><presence/><r xmlns='urn:xmpp:sm:3'/><message id='2'/>"); err != nil {
+		t.Fatal(err)
+	}
+	s := h.Next(t)
+	s.Expect(t, Has("id='2'"))
+	if got := s.Take(); len(got) != 2 || len(s.Inbox()) != 0 {
+		t.Errorf("%d stanzas are left, want 2", len(got))
+	}
+	if err := s.Flood("<a>", "bc", 5, "</a>"); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	all, _ := io.ReadAll(conn)
+	if want := "<enabled xmlns='urn:xmpp:sm:3'/><a xmlns='urn:xmpp:sm:3' h='2'/><a>bcbc</a>"; string(all) != want {
+		t.Errorf("answers %s, want %s", all, want)
+	}
+}
+
 func TestHostileInstead(t *testing.T) {
 	const gone = "<stream:error><system-shutdown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>"
 	for _, at := range []Stage{AtHeader, AtStartTLS, AtLogin, AtAuth, AtSuccess, AtFeatures, AtBind} {

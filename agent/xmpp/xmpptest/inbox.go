@@ -99,13 +99,12 @@ func (b *inbox) all() []string {
 	return slices.Clone(b.stanzas)
 }
 
-// empty removes and returns all.
-func (b *inbox) empty() []string {
+// empty removes all stanzas.
+func (b *inbox) empty() (stanzas []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	all := b.stanzas
-	b.stanzas = nil
-	return all
+	stanzas, b.stanzas = b.stanzas, nil
+	return stanzas
 }
 
 func (b *inbox) String() string {

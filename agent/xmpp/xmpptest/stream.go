@@ -90,9 +90,29 @@ func (s *stream) element() (string, error) {
 	}
 }
 
-func (s *stream) send(raw string) error {
+func (s *stream) send(raw string) error { return s.flood(raw, "", 0, "") }
+
+// flood sends head, as many whole units as fit into size bytes, and tail. Each
+// write has the whole time that a client may take.
+func (s *stream) flood(head, unit string, size int, tail string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.write(head); err != nil {
+		return err
+	}
+	if unit != "" {
+		size -= size % len(unit)
+		units := strings.Repeat(unit, 1+(16<<10)/len(unit))
+		for sent := 0; sent < size; sent += len(units) {
+			if err := s.write(units[:min(len(units), size-sent)]); err != nil {
+				return err
+			}
+		}
+	}
+	return s.write(tail)
+}
+
+func (s *stream) write(raw string) error {
 	if err := s.conn.SetWriteDeadline(time.Now().Add(clientWait)); err != nil {
 		return err
 	}
