@@ -112,8 +112,8 @@ func TestAlerts(t *testing.T) {
 		if err := s.Restart(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		c = xmpptest.Slixmpp(t, s, xmpptest.Owner+"/desk")
 		d.until("the server has it", patience, func() bool { return alerts.isDone(3) })
+		c = xmpptest.Slixmpp(t, s, xmpptest.Owner+"/desk")
 		c.Wait(xmpptest.Has("<message", "while killed", "urn:xmpp:delay"), patience)
 		c.IQ("", "get", "<query xmlns='jabber:iq:roster'/>") // what is on its way comes before
 		for _, s := range c.Inbox() {

@@ -1,7 +1,9 @@
 package stream
 
 import (
+	"bytes"
 	"context"
+	"strconv"
 	"time"
 
 	"pipit/agent/xmpp/wire"
@@ -137,13 +139,28 @@ func (t *transport) nonza(u wire.Unit) error {
 	return m.acknowledged(t.c, u)
 }
 
+// countOf reads the attribute h of an element, whose tags the lexer has seen, as
+// servers write it. It comes with every few stanzas, so it is worth to spare the
+// parser.
+func countOf(raw []byte) (h uint32, ok bool) {
+	_, rest, _ := bytes.Cut(raw, []byte(" h="))
+	if len(rest) == 0 {
+		return 0, false
+	}
+	value, _, ended := bytes.Cut(rest[1:], rest[:1])
+	n, err := strconv.ParseUint(string(value), 10, 32)
+	return uint32(n), ended && err == nil && (rest[0] == '\'' || rest[0] == '"')
+}
+
 // acknowledged takes <a/>.
 func (m *Managed) acknowledged(c *Conn, u wire.Unit) error {
-	var a smReply
-	if err := c.in.decode(u, &a); err != nil {
-		return &Error{Kind: KindPolicy, On: c.on, Text: "an acknowledgement cannot be read", Err: err}
+	h, ok := countOf(u.Raw)
+	if !ok { // as no server writes it, but may
+		var a smReply
+		if c.in.decode(u, &a) == nil {
+			h, ok = a.count()
+		}
 	}
-	h, ok := a.count()
 	if !ok || !m.ledger.ack(h) {
 		return &Error{Kind: KindPolicy, On: c.on, Text: "stream management", Err: m.ledger.countError(h)}
 	}

@@ -40,6 +40,9 @@ const (
 // requests are kept. Requests belong to who waits for the answer, and refusals
 // would let a stranger's flood push out what matters.
 func classify(raw []byte) class {
+	if bytes.HasPrefix(raw, []byte("<iq type='set'")) || bytes.HasPrefix(raw, []byte("<iq type='get'")) {
+		return repeated // most are these
+	}
 	h, err := wire.Scan(raw)
 	if err != nil {
 		return repeated

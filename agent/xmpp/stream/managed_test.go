@@ -87,7 +87,7 @@ func TestAcknowledgements(t *testing.T) {
 		}
 		f.send(ackOf(18) + "<message/><iq type='get' id='1'/> <presence/><r xmlns='" + nsSM + "'/>")
 		f.expect(ackOf(3))
-		f.send("<sm:r xmlns:sm='" + nsSM + "'/>")
+		f.send("<sm:r xmlns:sm='" + nsSM + "'/><a h = '18'\n xmlns='" + nsSM + "'/>")
 		f.expect(ackOf(3))
 		if n := m.Unacked(); n != 0 {
 			t.Errorf("%d not acknowledged", n)
@@ -793,4 +793,24 @@ func (p *peer) withCert(c tls.Certificate) {
 	p.expect("<starttls")
 	p.send("<proceed xmlns='%s'/>", nsTLS)
 	_ = tls.Server(p.raw, &tls.Config{Certificates: []tls.Certificate{c}}).Handshake()
+}
+
+func TestCountOf(t *testing.T) {
+	for raw, want := range map[string]struct {
+		h  uint32
+		ok bool
+	}{
+		ackOf(7): {7, true}, `<a h="4294967295" xmlns="urn:xmpp:sm:3"></a>`: {math.MaxUint32, true}, "<x:a xmlns:x='urn:xmpp:sm:3' h='0'/>": {0, true},
+		"<a h='4294967296'/>": {}, "<a h='-1'/>": {}, "<a h=''/>": {}, "<a h='1\"/>": {}, "<a h=1/>": {}, "<a h=": {}, "<a/>": {}, "<a th='1'/>": {}, "": {},
+	} {
+		if h, ok := countOf([]byte(raw)); ok != want.ok || ok && h != want.h {
+			t.Errorf("%s: %d %v", raw, h, ok)
+		}
+	}
+}
+
+func FuzzCountOf(f *testing.F) {
+	f.Add([]byte(ackOf(7)))
+	f.Add([]byte("<a h="))
+	f.Fuzz(func(t *testing.T, raw []byte) { countOf(raw) })
 }
