@@ -17,7 +17,7 @@ const (
 	keepMost  = 2 * time.Minute
 	keepSoon  = 90 * time.Second // of an outage, in which every wait is about keepFirst
 	keepWish  = time.Hour        // the longest wish that is heard: it may come from outside
-	keepUp    = 10 * time.Second // a connection that was up so long was a good one
+	keepUp    = time.Second      // a connection that was up so long was a good one
 	keepAgain = time.Hour        // until the same failure is a warning again
 	keepKinds = 32               // failures told apart
 )
@@ -31,9 +31,11 @@ const (
 // Between two calls Keep waits 1 s in the first 90 s of an outage, so that a
 // server that was restarted is found at once, and then 2 s, doubled each time
 // up to 2 min; all times a random factor of 0.5 to 1.5, and never more than
-// 2 min. An outage ends with a connection that was up for at least 10 s. An
-// error in whose chain there is a method RetryAfter() time.Duration sets the
-// least wait, which may be more than 2 min, up to 1 h (wrong password, conflict).
+// 2 min. An outage ends with a connection that was up for at least 1 s: a
+// server that fails again and again is found each time, and one that throws out
+// whoever comes is not besieged. An error in whose chain there is a method
+// RetryAfter() time.Duration sets the least wait, which may be more than 2 min,
+// up to 1 h (wrong password, conflict).
 //
 // The first failure of a kind is logged as a warning with the name of the
 // connection, the same again at debug level, and once an hour as a warning.

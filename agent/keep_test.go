@@ -75,7 +75,7 @@ func TestKeepBackOff(t *testing.T) {
 	}
 }
 
-// Only a connection that was up for 10 s ends an outage.
+// Only a connection that was up for 1 s ends an outage.
 func TestKeepReset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lasts := map[int]time.Duration{keepCallsUp - 1: time.Hour, keepCallsUp: keepUp - 1, keepCallsUp + 1: keepUp}
