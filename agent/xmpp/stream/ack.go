@@ -47,22 +47,35 @@ func (m *Managed) wantAck(class class) {
 	switch {
 	case class == keep, m.unasked >= askAfter:
 		m.requestAck()
-	case m.askLate == nil:
-		c := m.conn
-		m.askLate = time.AfterFunc(m.timing.ask, func() {
-			m.mu.Lock()
-			defer m.mu.Unlock()
-			if m.conn == c && m.unasked > 0 {
-				m.requestAck()
-			}
-		})
+	default:
+		m.askLater()
 	}
+}
+
+// askLater sees to it that an acknowledgement is asked for in time.
+func (m *Managed) askLater() {
+	if m.askLate != nil {
+		return
+	}
+	c := m.conn
+	m.askLate = time.AfterFunc(m.timing.ask, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.conn == c {
+			m.askLate = nil
+			m.requestAck()
+		}
+	})
 }
 
 // requestAck sends <r/> and sets the time for the answer.
 func (m *Managed) requestAck() {
-	if room, err := m.conn.offer([]byte(askElement)); room != nil || err != nil {
-		return // the transport is full or gone; its own timeouts tell
+	switch room, err := m.conn.offer([]byte(askElement)); {
+	case err != nil:
+		return // the transport is gone
+	case room != nil:
+		m.askLater()
+		return
 	}
 	m.asked++
 	m.unasked = 0

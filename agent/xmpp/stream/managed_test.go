@@ -814,3 +814,25 @@ func FuzzCountOf(f *testing.F) {
 	f.Add([]byte("<a h="))
 	f.Fuzz(func(t *testing.T, raw []byte) { countOf(raw) })
 }
+
+// An acknowledgement that cannot be asked for, because the transport is full,
+// is asked for later.
+func TestAskWithoutRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, f := managedPair(t)
+		served := serveManaged(m, ignore)
+		full := "<message>" + strings.Repeat("x", MaxUnsent-len("<message></message>")) + "</message>"
+		if err := m.Send([]byte(full)); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		f.in.lexer.MaxBytes = 0
+		f.expect(full, askElement)
+		if d := time.Since(start); d != 15*time.Second {
+			t.Errorf("asked after %v", d)
+		}
+		f.conn.Close()
+		<-served
+		m.Close(t.Context())
+	})
+}
