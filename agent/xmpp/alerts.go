@@ -2,6 +2,7 @@ package xmpp
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"pipit/agent"
 	"pipit/agent/xmpp/entity"
 	"pipit/agent/xmpp/jid"
+	"pipit/agent/xmpp/stanza"
 	"pipit/agent/xmpp/wire"
 )
 
@@ -47,16 +49,22 @@ func (s *session) sendAlerts(ctx context.Context) error {
 	return nil
 }
 
-// sync waits until the server has all that was sent before.
+// sync waits until the server has all that was sent before. Without stream
+// management a ping says so; one that is not answered must not make the alerts
+// go out again, so it is repeated by itself.
 func (s *session) sync(ctx context.Context) error {
 	if s.stream.Acknowledges() {
 		return s.stream.Sync(ctx)
 	}
-	_, err := s.router.Request(ctx, jid.Domain(s.link.cfg.JID), "get", []byte("<ping xmlns='"+entity.NSPing+"'/>"))
-	if isAnswer(err) {
-		return nil // a refusal came after the alert as well
+	for {
+		_, err := s.router.Request(ctx, jid.Domain(s.link.cfg.JID), "get", []byte("<ping xmlns='"+entity.NSPing+"'/>"))
+		switch {
+		case isAnswer(err):
+			return nil // a refusal came after the alert as well
+		case !errors.Is(err, stanza.ErrNoAnswer):
+			return err
+		}
 	}
-	return err
 }
 
 func (l *Link) owners() []string {

@@ -2,13 +2,18 @@ package xmpp
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pipit/agent"
 	"pipit/agent/xmpp/server"
+	"pipit/agent/xmpp/stanza"
+	"pipit/agent/xmpp/stream"
 	"pipit/agent/xmpp/wire"
 	"pipit/agent/xmpp/xmpptest"
 )
@@ -137,4 +142,34 @@ func TestAlertsWithoutStreamManagement(t *testing.T) {
 	s := h.Next(t)
 	s.Expect(t, xmpptest.Has("<message", "[info] boiler: well again"))
 	d.until("the server has it", patience, func() bool { return alerts.isDone(1) })
+}
+
+// pings collects what is sent.
+type pings chan string
+
+func (p pings) Send(raw []byte) error { p <- string(raw); return nil }
+
+// A ping that the server does not answer is repeated, not the alert before it.
+func TestSyncRepeatsThePing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sent := make(pings, 8)
+		router := stanza.NewRouter(sent, "pi@example.org/pipit", func(string) bool { return false }, slog.New(slog.DiscardHandler))
+		s := &session{link: &Link{cfg: Config{JID: "pi@example.org"}}, stream: new(stream.Managed), router: router}
+		synced := make(chan error, 1)
+		go func() { synced <- s.sync(t.Context()) }()
+		<-sent // silence
+		h, err := wire.Scan([]byte(<-sent))
+		if err != nil {
+			t.Fatal(err)
+		}
+		router.Receive("iq", []byte("<iq type='error' from='example.org' id='"+h.ID+"'/>"))
+		if err := <-synced; err != nil {
+			t.Error(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { <-sent; cancel() }()
+		if err := s.sync(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("after the end: %v", err)
+		}
+	})
 }

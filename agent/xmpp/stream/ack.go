@@ -91,17 +91,19 @@ func (m *Managed) requestAck() {
 // awaitAck gives the server its time to answer, more while the request itself
 // may wait to be sent.
 func (m *Managed) awaitAck(c *Conn) {
-	m.ackLate = time.AfterFunc(m.timing.ack, func() {
+	var t *time.Timer
+	t = time.AfterFunc(m.timing.ack, func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		switch {
-		case m.conn != c || m.asked == 0:
+		case m.conn != c || m.ackLate != t: // the answer came at the last moment
 		case c.out.waiting():
 			m.awaitAck(c)
 		default:
 			c.fail(&Error{Kind: KindSilent, On: c.on, Text: "no acknowledgement came in " + m.timing.ack.String(), lost: true})
 		}
 	})
+	m.ackLate = t
 }
 
 func (m *Managed) stopTimers() {
