@@ -42,9 +42,9 @@ type Agent struct {
 }
 
 // Put accepts a reading: it becomes the state of the board and is appended to
-// the record, once the clock is believed. A stale reading repeats a recorded one, so it only changes the
-// board. A reading with a bad name is dropped, and so is a new name when the
-// board is full.
+// the record, once the clock is believed. A stale reading repeats a recorded
+// one, so it only changes the board. A reading with a bad name is dropped, and
+// so is a new name when the board is full.
 func (a *Agent) Put(r Reading) {
 	if err := CheckName(r.Name); err != nil {
 		a.log().Warn("reading dropped", "error", err)

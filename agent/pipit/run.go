@@ -38,7 +38,8 @@ func runCommand() *cobra.Command {
 		Short: "run the agent until it is interrupted",
 		Long: `Run reads the sensors, publishes the readings and answers people until it gets
 SIGINT or SIGTERM. It keeps running, and keeps sensing, while the server is away.
-A config with problems never starts: see "pipit check".`,
+A config with problems never starts: see "pipit check".
+One processor is enough for it; the environment variable GOMAXPROCS sets more.`,
 		Example: "  pipit run --config config.toml",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

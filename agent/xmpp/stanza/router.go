@@ -124,10 +124,10 @@ func (r *Router) Run(ctx context.Context) {
 
 // Receive takes one whole stanza from the connection. It is called from one
 // goroutine and blocks at most laneWait: it never sends, because room to send
-// may only come with an acknowledgement that has yet to be read. A stanza that does not parse is
-// dropped: it has no sender to answer. So is one whose address or id is longer
-// than an honest one: the answer would repeat it, and servers end the stream
-// over a stanza that is too large for them.
+// may only come with an acknowledgement that has yet to be read. A stanza that
+// does not parse is dropped: it has no sender to answer. So is one whose address
+// or id is longer than an honest one: the answer would repeat it, and servers
+// end the stream over a stanza that is too large for them.
 func (r *Router) Receive(_ string, raw []byte) {
 	s, err := Parse(raw)
 	if err != nil {
