@@ -47,5 +47,31 @@ func Kinds() []Kind {
 	return []Kind{systemKind(), hwmonKind(), thermalKind(), fileKind(), simKind()}
 }
 
+// An OutputKind is one row of the table of output kinds.
+type OutputKind struct {
+	Name    string // the config's kind
+	Doc     string // one or two sentences for people
+	Example string // TOML of one [output.NAME] table that can be used as it is
+
+	// New checks the configuration and builds the output, as Kind.New does. It
+	// does not touch the hardware.
+	New func(h *Host, decode func(into any) error) (BuiltOutput, error)
+}
+
+// BuiltOutput is an output with what its executor should know.
+type BuiltOutput struct {
+	Output agent.Output
+	// Min < Max is the range of a number in Unit; Min == Max says that the
+	// output is a switch: its values are truth values.
+	Min, Max float64
+	Unit     string
+	Off      agent.Value // what "off" means: false, or a number; no value: there is no off (a servo)
+}
+
+// OutputKinds returns the table of output kinds in the order of documentation.
+func OutputKinds() []OutputKind {
+	return []OutputKind{}
+}
+
 // busSysfs is the bus of reads from /proc and /sys that never wait for hardware.
 const busSysfs = "sysfs"
