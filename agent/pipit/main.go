@@ -98,7 +98,7 @@ there, or refused the command.`,
 		return &exitError{exitUsage, fmt.Errorf("%w; see %q", err, c.CommandPath()+" --help")}
 	})
 	root.AddCommand(
-		runCommand(), checkCommand(), readCommand(), initCommand(), demoCommand(),
+		runCommand(), checkCommand(), readCommand(), kindsCommand(), initCommand(), demoCommand(),
 		watchCommand(), callCommand(), chatCommand(), versionCommand(),
 	)
 	for _, c := range append(root.Commands(), root) {
