@@ -81,15 +81,12 @@ func (a Answer) String() string {
 		if b.Len() > 0 {
 			b.WriteByte('\n')
 		}
+		var line strings.Builder
 		for i, c := range row {
-			if i > 0 {
-				b.WriteString("  ")
-			}
-			b.WriteString(c)
-			if i < len(row)-1 {
-				b.WriteString(strings.Repeat(" ", width[i]-len([]rune(c))))
-			}
+			line.WriteString(c)
+			line.WriteString(strings.Repeat(" ", width[i]-len([]rune(c))+2))
 		}
+		b.WriteString(strings.TrimRight(line.String(), " "))
 	}
 	return b.String()
 }

@@ -15,9 +15,21 @@ type Sensor interface {
 	Read(ctx context.Context) ([]Reading, error)
 }
 
+// Trouble counts what a sensor got over by itself since the start.
+type Trouble struct {
+	Retried     uint64 // transient failures that were tried again in the same Read
+	Implausible uint64 // values that could not be true and were discarded
+	Remade      uint64 // times the driver was made anew
+}
+
+// Troubled is a Sensor that counts its trouble. Trouble may be called from any
+// goroutine, also while a Read is under way.
+type Troubled interface{ Trouble() Trouble }
+
 // A Task is a sensor with its schedule.
 type Task struct {
 	Name    string        // of the sensor: one part of a reading's name
+	Kind    string        // for people: "bme280"
 	Every   time.Duration // at least 100 ms
 	Timeout time.Duration // for one Read; 0 means 5 s, but never more than a minute
 	Bus     string        // tasks with the same bus are read one after the other: "sysfs", "i2c:1"

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"strings"
@@ -32,9 +33,9 @@ func device() *Device {
 		Counters: func() []string { return []string{"counters: 3 reconnects"} },
 		FullJID:  func() string { return "pi@example.org/pipit" },
 		Sensors: []agent.Task{
-			{Name: "outside", Every: 30 * time.Second, Bus: "i2c:1"},
-			{Name: "boiler", Every: time.Minute, Bus: "w1"},
-			{Name: "door", Every: time.Second},
+			{Name: "outside", Kind: "bme280", Every: 30 * time.Second, Bus: "i2c:1", Sensor: troubled{Retried: 3, Remade: 1}},
+			{Name: "boiler", Kind: "w1", Every: time.Minute, Bus: "w1", Sensor: troubled{}},
+			{Name: "door", Kind: "gpio", Every: time.Second},
 		},
 	}
 	a.Commands = append(All(d), agent.Command{Name: "reset", Help: "start again", Needs: agent.Owner})
@@ -44,6 +45,12 @@ func device() *Device {
 	a.Put(agent.Faulty("boiler", agent.Fault, now.Add(-3*time.Second), "crc error"))
 	return d
 }
+
+// A troubled sensor had what it is.
+type troubled agent.Trouble
+
+func (troubled) Read(context.Context) ([]agent.Reading, error) { return nil, nil }
+func (s troubled) Trouble() agent.Trouble                      { return agent.Trouble(s) }
 
 func ask(t *testing.T, d *Device, from, name string, args map[string]string) (agent.Answer, error) {
 	t.Helper()
@@ -102,9 +109,9 @@ outside.temperature  21.5 °C           12 s ago`},
 No readings yet.`},
 		{"sensors", viewer, "sensors", nil, `
 3 sensors.
-outside  30s  i2c:1  12 s ago  stale
-boiler   1m   w1     3 s ago   fault
-door     1s          never     not read yet`},
+outside  bme280  30s  i2c:1  12 s ago  stale         3 retried, 1 made anew
+boiler   w1      1m   w1     3 s ago   fault
+door     gpio    1s          never     not read yet`},
 		{"who, a viewer", viewer, "who", nil, `
 You are vera@example.org, viewer of Garden Pi.
 You may use: help, status, read, sensors, who, version.`},

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -23,7 +24,7 @@ func (d *Device) runSensors(context.Context, agent.Request) (agent.Answer, error
 	}
 	ans := agent.Answer{
 		Text:    count(len(d.Sensors), "sensor") + ".",
-		Columns: []string{"Sensor", "Every", "Bus", "Last reading", "Quality"},
+		Columns: []string{"Sensor", "Kind", "Every", "Bus", "Last reading", "Quality", "Trouble"},
 	}
 	readings := d.Agent.Board.All()
 	for _, t := range d.Sensors {
@@ -31,9 +32,28 @@ func (d *Device) runSensors(context.Context, agent.Request) (agent.Answer, error
 		if at, worst, ok := newest(readings, t.Name); ok {
 			last, quality = ago(time.Since(at)), worst.String()
 		}
-		ans.Rows = append(ans.Rows, []string{t.Name, every(t.Every), t.Bus, last, quality})
+		ans.Rows = append(ans.Rows, []string{t.Name, t.Kind, every(t.Every), t.Bus, last, quality, trouble(t.Sensor)})
 	}
 	return ans, nil
+}
+
+// trouble says what a sensor got over by itself, "" when there was none.
+func trouble(s agent.Sensor) string {
+	told, ok := s.(agent.Troubled)
+	if !ok {
+		return ""
+	}
+	t := told.Trouble()
+	var parts []string
+	for _, c := range []struct {
+		n    uint64
+		what string
+	}{{t.Retried, "retried"}, {t.Implausible, "implausible"}, {t.Remade, "made anew"}} {
+		if c.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.what))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // newest returns the time of a sensor's newest reading and its worst quality.

@@ -60,8 +60,6 @@ type Config struct {
 	People   map[string]agent.Role // by normalised bare JID
 	Sensors  []agent.Task          // in the order of the file
 	Warnings []string              // each FILE:LINE: key: text, in the order of the file
-
-	kinds []string // of Sensors
 }
 
 // Device is the table [device].

@@ -23,8 +23,8 @@ func (c *Config) Describe() string {
 	for _, jid := range slices.Sorted(maps.Keys(c.People)) {
 		rows = append(rows, []string{"person", jid + ", " + c.People[jid].String()})
 	}
-	for i, t := range c.Sensors {
-		rows = append(rows, []string{"sensor", fmt.Sprintf("%s, %s, every %s, bus %s", t.Name, c.kinds[i], short(t.Every), t.Bus)})
+	for _, t := range c.Sensors {
+		rows = append(rows, []string{"sensor", fmt.Sprintf("%s, %s, every %s, bus %s", t.Name, t.Kind, short(t.Every), t.Bus)})
 	}
 	return agent.Answer{Columns: make([]string, 2), Rows: rows}.String()
 }

@@ -88,9 +88,9 @@ kind = "sim"
 		},
 		People: map[string]agent.Role{"anna@example.org": agent.Owner, "ben@example.org": agent.Operator},
 		Sensors: []agent.Task{
-			{Name: "tank", Every: 90 * time.Minute, Timeout: 2 * time.Second, Bus: "sensor:tank", Sensor: fakeSensor{"file"}},
-			{Name: "board", Every: 15 * time.Second, Bus: "sysfs", Sensor: fakeSensor{"system"}},
-			{Name: "a", Every: 30 * time.Second, Bus: "sysfs", Fields: []string{""}, Sensor: fakeSensor{"sim"}},
+			{Name: "tank", Kind: "file", Every: 90 * time.Minute, Timeout: 2 * time.Second, Bus: "sensor:tank", Sensor: fakeSensor{"file"}},
+			{Name: "board", Kind: "system", Every: 15 * time.Second, Bus: "sysfs", Sensor: fakeSensor{"system"}},
+			{Name: "a", Kind: "sim", Every: 30 * time.Second, Bus: "sysfs", Fields: []string{""}, Sensor: fakeSensor{"sim"}},
 		},
 	}
 	if d := cmp.Diff(want, c, cmpopts.IgnoreUnexported(Config{}), cmpopts.IgnoreTypes(Secret{}), cmp.AllowUnexported(fakeSensor{})); d != "" {

@@ -29,17 +29,16 @@ func (l *loader) sensors(s section, c *Config) {
 		s.r.warn(s.path, "there is no [sensor.NAME]: nothing is measured")
 	}
 	for _, name := range names {
-		task, kind := l.sensor(s.sub(name, "[sensor.NAME]"), name)
-		c.Sensors, c.kinds = append(c.Sensors, task), append(c.kinds, kind)
+		c.Sensors = append(c.Sensors, l.sensor(s.sub(name, "[sensor.NAME]"), name))
 	}
 }
 
 // sensor reads one [sensor.NAME]: its kind, its schedule and, through the
 // kind, all its other keys.
-func (l *loader) sensor(s section, name string) (agent.Task, string) {
+func (l *loader) sensor(s section, name string) agent.Task {
 	task := agent.Task{Name: name}
 	if s.table == nil {
-		return task, "" // not a table: reported
+		return task // not a table: reported
 	}
 	if err := agent.CheckName(name); err != nil || strings.Contains(name, ".") || len(name) > maxSensorName {
 		s.r.fail(s.path, "a sensor's name is made of a-z, 0-9, _ and -, at most %d of them, such as %q", maxSensorName, sensorName(name))
@@ -69,7 +68,8 @@ func (l *loader) sensor(s section, name string) (agent.Task, string) {
 		task.Every, task.Timeout = cmp.Or(keys.Every, made.Every, defaultEvery), cmp.Or(keys.Timeout, made.Timeout)
 		task.Sensor, task.Bus, task.Fields = made.Sensor, cmp.Or(made.Bus, "sensor:"+name), made.Fields
 	}
-	return task, keys.Kind
+	task.Kind = keys.Kind
+	return task
 }
 
 // sensorName makes a sensor's name out of what somebody wrote.
