@@ -26,10 +26,15 @@ type Host struct {
 	// already below Root. Tests replace it. It may block as long as a dead
 	// network file system does.
 	Statfs func(path string) (Space, error)
+	// OpenI2C opens /dev/i2c-N, OpenSPI a /dev/spidevB.C. Tests replace them.
+	OpenI2C func(bus int) (I2CBus, error)
+	OpenSPI func(SPISettings) (SPIPort, error)
 
 	// read replaces buf by the content of the regular file at path, at most
 	// limit bytes and one more, which tells that there is more.
 	read func(path string, buf []byte, limit int) ([]byte, error)
+
+	hostState
 }
 
 // Space is the size of a file system in bytes.
@@ -42,7 +47,9 @@ type Space struct {
 
 // NewHost returns the door to the tree below root, "/" for this machine.
 func NewHost(root string) *Host {
-	return &Host{Root: root, Statfs: statfs, read: readRegular}
+	h := &Host{Root: root, Statfs: statfs, read: readRegular}
+	h.OpenI2C, h.OpenSPI = h.realI2C, h.realSPI
+	return h
 }
 
 // path returns where a file of the host is.

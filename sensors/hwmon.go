@@ -33,6 +33,7 @@ type hwmonConfig struct {
 type hwmon struct {
 	host         *Host
 	name, device string // of the chip; "" is any
+	troubles
 }
 
 func newHwmon(h *Host, decode func(any) error) (Built, error) {
@@ -47,7 +48,7 @@ func newHwmon(h *Host, decode func(any) error) (Built, error) {
 		return Built{}, bad.err()
 	}
 	return Built{
-		Sensor:  &hwmon{h, name, device},
+		Sensor:  &hwmon{host: h, name: name, device: device},
 		Bus:     "hwmon",
 		Timeout: 10 * time.Second, // chips behind a slow bus, one after the other
 	}, nil
@@ -138,6 +139,7 @@ func (s *hwmon) readChip(ctx context.Context, l *fieldList, c chip, prefix strin
 		l.fail(err, prefix)
 		return nil
 	}
+	left := maxRetries
 	for _, ch := range channels(files) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -149,7 +151,7 @@ func (s *hwmon) readChip(ctx context.Context, l *fieldList, c chip, prefix strin
 			}
 		}
 		name := l.unique(agent.CleanName(prefix + "_" + label))
-		v, err := s.value(c, ch, slices.Contains(files, ch.id+"_fault"))
+		v, err := s.again(ctx, &left, func() (float64, error) { return s.value(c, ch, slices.Contains(files, ch.id+"_fault")) })
 		switch {
 		case err != nil:
 			l.fail(err, name)

@@ -7,7 +7,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"pipit/agent"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -207,4 +210,45 @@ func TestHwmonStopsWithItsContext(t *testing.T) {
 	if _, err := s.Read(cancelled(t)); !errors.Is(err, context.Canceled) {
 		t.Errorf("Read = %v, want context.Canceled", err)
 	}
+}
+
+// A file that fails for a moment is read again; a dead chip costs two retries
+// however many values it has.
+func TestKernelChipsAreReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := tree(t, map[string]string{
+			"/sys/class/hwmon/hwmon0/name":        "c",
+			"/sys/class/hwmon/hwmon0/temp1_input": "1000",
+			"/sys/class/hwmon/hwmon0/temp2_input": "2000",
+		})
+		inner, fail, reads := h.read, 0, 0
+		h.read = func(p string, buf []byte, limit int) ([]byte, error) {
+			if !strings.HasSuffix(p, "_input") {
+				return inner(p, buf, limit)
+			}
+			if reads++; fail > 0 {
+				fail--
+				return nil, syscall.EREMOTEIO
+			}
+			return inner(p, buf, limit)
+		}
+		s := build(t, hwmonKind(), h, "").Sensor
+		for _, tt := range []struct {
+			fail, reads int
+			want        string
+		}{
+			{0, 2, "c_temp1: 1 °C, c_temp2: 2 °C"},
+			{2, 4, "c_temp1: 1 °C, c_temp2: 2 °C"},
+			{99, 4, "c_temp1: fault: read /sys/class/hwmon/hwmon0/temp1_input: remote I/O error, " +
+				"c_temp2: fault: read /sys/class/hwmon/hwmon0/temp2_input: remote I/O error"},
+		} {
+			fail, reads = tt.fail, 0
+			if got := strings.Join(read(t, s), ", "); got != tt.want || reads != tt.reads {
+				t.Errorf("%d failures: %s after %d reads, want %s after %d", tt.fail, got, reads, tt.want, tt.reads)
+			}
+		}
+		if got := s.(agent.Troubled).Trouble(); got.Retried != 4 {
+			t.Errorf("trouble %+v", got)
+		}
+	})
 }

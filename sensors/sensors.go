@@ -1,10 +1,30 @@
-// Package sensors reads the hardware of a Linux board: one file for each kind
-// of sensor, and one table of them all. It uses what the kernel shows in /proc
-// and /sys (Documentation/ABI, hwmon sysfs interface, PSI, statfs(2)) and
-// needs neither root nor a driver library.
+// Package sensors reads and drives the hardware of a Linux board: one file for
+// each kind of sensor or output, and one table of each. Host is the only door
+// to the hardware: files, I²C, SPI, GPIO, serial ports, programs; tests open
+// onto fakes.
+//
+// What the kernel shows in /proc and /sys comes first (Documentation/ABI,
+// hwmon, IIO, w1, PWM and LED interfaces, PSI, statfs(2)): no driver of ours,
+// no race for the bus, and mostly no rights needed. Where the kernel has no
+// driver loaded, a chip is read from here:
+//
+//   - periph.io/x/devices has drivers of I²C chips. They run on a bus of our
+//     own (i2c.go), because they trust it too far: some loop until a status bit
+//     changes, some drop the error of a transfer. Ours ends each transfer by a
+//     deadline and each Read by a bound, keeps the errno, takes a short transfer
+//     for an error, and lets one transfer at a time onto a bus. A driver that
+//     gives wrong numbers in spite of that is replaced by one of our own; its
+//     file says why.
+//   - periph.io/x/host is not used. Its host.Init can panic the process, close
+//     file descriptor 0 and wait for ever; its I²C and SPI keep pointers as
+//     numbers across a stack that may move, which gives wrong values; its GPIO
+//     turns outputs into inputs when they are read. The board's name comes from
+//     the device tree, the names of lines from their chips, SPI is spi.go.
+//   - GPIO is the kernel's character device, uAPI v2, by go-gpiocdev.
 //
 // Absent hardware is Missing with the reason, a failed read or a text that
-// makes no sense is Fault with the reason; neither ever becomes a zero.
+// makes no sense is Fault with the reason; neither ever becomes a zero. A
+// transient failure is tried again twice within a Read (steady.go).
 package sensors
 
 import (

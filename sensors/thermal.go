@@ -29,6 +29,7 @@ type thermalConfig struct {
 type thermal struct {
 	host *Host
 	zone string // its type; "" is all
+	troubles
 }
 
 func newThermal(h *Host, decode func(any) error) (Built, error) {
@@ -36,7 +37,7 @@ func newThermal(h *Host, decode func(any) error) (Built, error) {
 	if err := decode(&cfg); err != nil {
 		return Built{}, err
 	}
-	built := Built{Sensor: &thermal{h, cfg.Zone}, Bus: busSysfs}
+	built := Built{Sensor: &thermal{host: h, zone: cfg.Zone}, Bus: busSysfs}
 	if cfg.Zone != "" {
 		built.Fields = []string{""}
 	}
@@ -82,7 +83,7 @@ func (s *thermal) Read(ctx context.Context) ([]agent.Reading, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := new(fieldList)
+	l, left := new(fieldList), maxRetries
 	for _, z := range zones {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -91,7 +92,7 @@ func (s *thermal) Read(ctx context.Context) ([]agent.Reading, error) {
 		if s.zone == "" || len(zones) > 1 {
 			name = l.unique(zoneField(z, zones))
 		}
-		if t, err := s.host.zoneTemperature(z); err != nil {
+		if t, err := s.again(ctx, &left, func() (float64, error) { return s.host.zoneTemperature(z) }); err != nil {
 			l.fail(err, name)
 		} else {
 			l.number(name, t, "°C")
