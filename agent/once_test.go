@@ -15,6 +15,7 @@ func TestOnceReadsEachSensorOneTime(t *testing.T) {
 		calls := 0
 		good := readFunc(func(context.Context) ([]Reading, error) {
 			calls++
+			time.Sleep(30 * time.Millisecond)
 			return []Reading{{Value: Number(float64(calls))}}, nil
 		})
 		hung := readFunc(func(context.Context) ([]Reading, error) { <-release; return nil, nil })
@@ -25,8 +26,12 @@ func TestOnceReadsEachSensorOneTime(t *testing.T) {
 			{Name: "gone", Bus: "sysfs", Sensor: readFunc(func(context.Context) ([]Reading, error) { return nil, &MissingError{"no chip"} })},
 			{Name: "good", Bus: "sysfs", Sensor: good},
 		}}
-		p.Once(t.Context())
+		took := p.Once(t.Context())
 		close(release)
+		wantTook := map[string]time.Duration{"hung": time.Second + readGrace, "gone": 0, "good": 30 * time.Millisecond}
+		if d := cmp.Diff(wantTook, took); d != "" {
+			t.Error(d)
+		}
 		got := map[string]string{}
 		for _, r := range board.All() {
 			got[r.Name] = r.Display()

@@ -29,6 +29,8 @@ type Host struct {
 	// OpenI2C opens /dev/i2c-N, OpenSPI a /dev/spidevB.C. Tests replace them.
 	OpenI2C func(bus int) (I2CBus, error)
 	OpenSPI func(SPISettings) (SPIPort, error)
+	// GPIOChips tells the GPIO chips and who uses their lines. Tests replace it.
+	GPIOChips func() ([]GPIOChip, error)
 
 	// read replaces buf by the content of the regular file at path, at most
 	// limit bytes and one more, which tells that there is more.
@@ -49,6 +51,7 @@ type Space struct {
 func NewHost(root string) *Host {
 	h := &Host{Root: root, Statfs: statfs, read: readRegular}
 	h.OpenI2C, h.OpenSPI = h.realI2C, h.realSPI
+	h.GPIOChips = h.realGPIOChips
 	return h
 }
 
@@ -127,6 +130,40 @@ func (h *Host) target(name string) string {
 		return ""
 	}
 	return filepath.Base(to)
+}
+
+// parent returns the name of the directory that holds what a symbolic link
+// points to, "" when there is no such link: what a device is attached to.
+func (h *Host) parent(name string) string {
+	to, err := os.Readlink(h.path(name))
+	if err != nil {
+		return ""
+	}
+	return filepath.Base(filepath.Dir(to))
+}
+
+// write puts text into a file of the kernel with one write(2). It makes no
+// file and cuts none short.
+func (h *Host) write(name, text string) error {
+	fd, err := retry(func() (int, error) {
+		return syscall.Open(h.path(name), syscall.O_WRONLY|syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
+	})
+	n := 0
+	if err == nil {
+		defer syscall.Close(fd)
+		n, err = retry(func() (int, error) { return syscall.Write(fd, []byte(text)) })
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return missing("there is no %s", name)
+	case errors.Is(err, fs.ErrPermission):
+		return misconfigured(err, "write %s: give the user that runs pipit the right to write it", name)
+	case err != nil:
+		return fmt.Errorf("write %s: %w", name, err)
+	case n < len(text):
+		return fmt.Errorf("write %s: %w", name, errShort)
+	}
+	return nil
 }
 
 func (h *Host) exists(name string) bool {

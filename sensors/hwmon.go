@@ -33,7 +33,7 @@ type hwmonConfig struct {
 type hwmon struct {
 	host         *Host
 	name, device string // of the chip; "" is any
-	troubles
+	patient
 }
 
 func newHwmon(h *Host, decode func(any) error) (Built, error) {
@@ -41,11 +41,9 @@ func newHwmon(h *Host, decode func(any) error) (Built, error) {
 	if err := decode(&cfg); err != nil {
 		return Built{}, err
 	}
-	name, device, at := strings.Cut(cfg.Chip, "@")
-	if at && (name == "" || device == "") {
-		var bad checker
-		bad.fail("chip", "%q is not a chip: write its name, such as \"sht4x\", or name@device, such as \"sht4x@1-0044\"", cfg.Chip)
-		return Built{}, bad.err()
+	name, device, err := chipKey("chip", cfg.Chip)
+	if err != nil {
+		return Built{}, err
 	}
 	return Built{
 		Sensor:  &hwmon{host: h, name: name, device: device},
@@ -54,7 +52,19 @@ func newHwmon(h *Host, decode func(any) error) (Built, error) {
 	}, nil
 }
 
-// A chip is one directory of /sys/class/hwmon. Its number means nothing: it
+// chipKey reads the key that names a chip by its name and, where several have
+// that name, by its device.
+func chipKey(key, text string) (name, device string, err error) {
+	name, device, at := strings.Cut(text, "@")
+	if at && (name == "" || device == "") {
+		var bad checker
+		bad.fail(key, "%q is not a chip: write its name, such as \"sht4x\", or name@device, such as \"sht4x@1-0044\"", text)
+		return "", "", bad.err()
+	}
+	return name, device, nil
+}
+
+// A chip is one directory of /sys/class/hwmon or /sys/bus/iio. Its number means nothing: it
 // is known by its name and by the device it stands for.
 type chip struct{ dir, name, device string }
 
@@ -63,6 +73,16 @@ func (c chip) String() string {
 		return c.name
 	}
 	return c.name + "@" + c.device
+}
+
+// prefix begins the names of a chip's fields: its own name, with its device
+// where another of the chips has that name.
+func (c chip) prefix(chips []chip) string {
+	same := func(o chip) bool { return o.name == c.name && o.dir != c.dir }
+	if slices.ContainsFunc(chips, same) {
+		return agent.CleanName(c.name + "_" + c.device)
+	}
+	return agent.CleanName(c.name)
 }
 
 // chips returns the chips that have a name.
@@ -90,12 +110,7 @@ func (s *hwmon) Read(ctx context.Context) ([]agent.Reading, error) {
 	}
 	l := new(fieldList)
 	for _, c := range chips {
-		same := func(o chip) bool { return o.name == c.name && o.dir != c.dir }
-		prefix := agent.CleanName(c.name)
-		if slices.ContainsFunc(chips, same) {
-			prefix = agent.CleanName(c.name + "_" + c.device)
-		}
-		if err := s.readChip(ctx, l, c, prefix); err != nil {
+		if err := s.readChip(ctx, l, c, c.prefix(chips)); err != nil {
 			return nil, err
 		}
 	}
@@ -139,7 +154,7 @@ func (s *hwmon) readChip(ctx context.Context, l *fieldList, c chip, prefix strin
 		l.fail(err, prefix)
 		return nil
 	}
-	left := maxRetries
+	s.begin()
 	for _, ch := range channels(files) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -151,7 +166,11 @@ func (s *hwmon) readChip(ctx context.Context, l *fieldList, c chip, prefix strin
 			}
 		}
 		name := l.unique(agent.CleanName(prefix + "_" + label))
-		v, err := s.again(ctx, &left, func() (float64, error) { return s.value(c, ch, slices.Contains(files, ch.id+"_fault")) })
+		var v float64
+		err := s.try(ctx, func() (err error) {
+			v, err = s.value(c, ch, slices.Contains(files, ch.id+"_fault"))
+			return err
+		})
 		switch {
 		case err != nil:
 			l.fail(err, name)

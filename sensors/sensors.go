@@ -64,7 +64,10 @@ type Built struct {
 
 // Kinds returns the table of sensor kinds in the order of documentation.
 func Kinds() []Kind {
-	return []Kind{systemKind(), hwmonKind(), thermalKind(), fileKind(), simKind()}
+	return []Kind{
+		systemKind(), hwmonKind(), thermalKind(), fileKind(), simKind(),
+		w1Kind(), iioKind(), powerKind(),
+	}
 }
 
 // An OutputKind is one row of the table of output kinds.

@@ -31,7 +31,7 @@ func TestKindsAreComplete(t *testing.T) {
 			}
 		}
 	}
-	if diff := cmp.Diff([]string{"system", "hwmon", "thermal", "file", "sim"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"system", "hwmon", "thermal", "file", "sim", "w1", "iio", "power"}, names); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -65,6 +65,9 @@ func TestExamplesShowEveryKey(t *testing.T) {
 		"thermal": {"zone"},
 		"file":    {"path", "what", "unit", "scale", "offset"},
 		"sim":     {"shape", "min", "max", "period", "step", "unit", "seed", "fault", "fault_after", "fault_for"},
+		"w1":      {"id", "names"},
+		"iio":     {"device", "fields"},
+		"power":   {"supply", "fields"},
 	}
 	for _, k := range Kinds() {
 		var got []string
@@ -118,6 +121,17 @@ func TestBadConfig(t *testing.T) {
 			`min: 3 is above max, which is 2`, `step: it must not be below 0`, `period: it must be longer than 0s`}},
 		{"sim", "period = \"-1s\"\nfault_after = \"-1s\"\nfault_for = \"-1s\"", []string{
 			`period: it must be longer than 0s`, `fault_after: it must not be below 0s`, `fault_for: it must not be below 0s`}},
+		{"w1", `id = "28-0316A2795FFF"`, []string{
+			`id: "28-0316A2795FFF" is no thermometer's id: write it as in /sys/bus/w1/devices, such as "28-0316a2795fff"`}},
+		{"w1", `id = "01-0316a2795fff"`, []string{
+			`id: "01-0316a2795fff" is no thermometer's id: write it as in /sys/bus/w1/devices, such as "28-0316a2795fff"`}},
+		{"w1", "id = \"28-0316a2795fff\"\nnames = {\"a\": \"28-0316a2795fff\", \"b\": \"28-0316a2795fff\", \"c.d\": \"28-1\"}", []string{
+			`names: id and names exclude each other`,
+			`names: "a" and "b" are the same thermometer`,
+			`names: "c.d" is no name of a field: only a-z, 0-9, _ and - are allowed`,
+			`names: "28-1" is no thermometer's id: write it as in /sys/bus/w1/devices, such as "28-0316a2795fff"`}},
+		{"iio", `device = "bme280@"`, []string{`device: "bme280@" is not a chip: write its name, such as "sht4x", or name@device, such as "sht4x@1-0044"`}},
+		{"power", `supply = "../x"`, []string{`supply: "../x" is no supply: write its name in /sys/class/power_supply, such as "battery"`}},
 	}
 	for _, tt := range tests {
 		k := kinds[slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == tt.kind })]

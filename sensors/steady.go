@@ -39,20 +39,6 @@ func (t *troubles) Trouble() agent.Trouble {
 	return agent.Trouble{Retried: t.retried.Load(), Implausible: t.implausible.Load(), Remade: t.remade.Load()}
 }
 
-// again calls read and, while its failure is transient and left is more than
-// 0, calls it again: for sensors of several values, each read by itself. One
-// left is for all values of a chip, so that a dead one does not take long.
-func (t *troubles) again(ctx context.Context, left *int, read func() (float64, error)) (float64, error) {
-	for wait := firstPause; ; wait *= 2 {
-		v, err := read()
-		if err == nil || *left <= 0 || classify(err) != classTransient || !pause(ctx, wait) {
-			return v, err
-		}
-		*left--
-		t.retried.Add(1)
-	}
-}
-
 // Read implements agent.Sensor.
 func (s *steady) Read(ctx context.Context) ([]agent.Reading, error) {
 	for try := 0; ; try++ {

@@ -29,7 +29,7 @@ type thermalConfig struct {
 type thermal struct {
 	host *Host
 	zone string // its type; "" is all
-	troubles
+	patient
 }
 
 func newThermal(h *Host, decode func(any) error) (Built, error) {
@@ -83,7 +83,8 @@ func (s *thermal) Read(ctx context.Context) ([]agent.Reading, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, left := new(fieldList), maxRetries
+	l := new(fieldList)
+	s.begin()
 	for _, z := range zones {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -92,7 +93,12 @@ func (s *thermal) Read(ctx context.Context) ([]agent.Reading, error) {
 		if s.zone == "" || len(zones) > 1 {
 			name = l.unique(zoneField(z, zones))
 		}
-		if t, err := s.again(ctx, &left, func() (float64, error) { return s.host.zoneTemperature(z) }); err != nil {
+		var t float64
+		err := s.try(ctx, func() (err error) {
+			t, err = s.host.zoneTemperature(z)
+			return err
+		})
+		if err != nil {
 			l.fail(err, name)
 		} else {
 			l.number(name, t, "°C")

@@ -84,6 +84,7 @@ problems; 3 the login of watch, call or chat did not succeed; 4 the device is no
 there, or refused the command.`,
 		Example: `  pipit demo                                   a private server, a device, a chat with it
   pipit init > config.toml                     a commented config to start from
+  pipit detect                                 what is attached to this board, as config to paste
   pipit check --config config.toml             every problem of a config at once
   pipit run --config config.toml               the agent itself
   pipit watch pi@example.org --jid me@example.org --password-file pw
@@ -98,7 +99,7 @@ there, or refused the command.`,
 		return &exitError{exitUsage, fmt.Errorf("%w; see %q", err, c.CommandPath()+" --help")}
 	})
 	root.AddCommand(
-		runCommand(), checkCommand(), readCommand(), kindsCommand(), initCommand(), demoCommand(),
+		runCommand(), checkCommand(), detectCommand(), readCommand(), kindsCommand(), initCommand(), demoCommand(),
 		watchCommand(), callCommand(), chatCommand(), versionCommand(),
 	)
 	for _, c := range append(root.Commands(), root) {

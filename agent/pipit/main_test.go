@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -146,14 +147,25 @@ path = "`+filepath.Join(dir, "absent")+`"
 	if code != exitOK {
 		t.Fatalf("exit %d: %s", code, errs)
 	}
-	for _, want := range []string{" gone missing: ", " tank 12.5 cm\n"} {
-		if !strings.Contains(out, want) {
+	for _, want := range []string{` gone missing: .* \[[0-9.]+ ms\]\n`, ` tank 12\.5 cm \[[0-9.]+ ms\]\n`} {
+		if !regexp.MustCompile(want).MatchString(out) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
 	}
 	code, out, _ = call(t, "read", "--json", "--config", path)
 	if code != exitOK || !strings.Contains(out, `"name":"tank","value":12.5,"unit":"cm"`) || strings.Count(out, "\n") != 2 {
 		t.Errorf("exit %d:\n%s", code, out)
+	}
+	if n := strings.Count(out, `"took_ms":`); n != 2 {
+		t.Errorf("%d of 2 readings have took_ms:\n%s", n, out)
+	}
+}
+
+func TestReadSaysNoTimeOfAReadThatWasNone(t *testing.T) {
+	var out bytes.Buffer
+	r := timedReading{Reading: agent.Reading{Name: "a", Quality: agent.Fault, Reason: "not read"}}
+	if r.write(&out, false) != nil || r.write(&out, true) != nil || strings.Contains(out.String(), "ms") {
+		t.Errorf("it says %s", out.String())
 	}
 }
 

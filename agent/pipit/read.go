@@ -2,6 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,20 +21,21 @@ func readCommand() *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "read",
-		Short: "print one reading of each sensor",
+		Short: "print one reading of each sensor, and how long it took",
 		Long: `Read reads every sensor of a config once and prints the readings, one line each:
-time, name, value, unit, or why there is no value. It needs no server.`,
+time, name, value, unit, or why there is no value, and how long the read of that
+sensor took, for all of its fields. It needs no server.`,
 		Example: `  pipit read --config config.toml
-  pipit read --config config.toml --json | jq -r 'select(.quality != "good") | .name'`,
+  pipit read --config config.toml --json | jq -r 'select(.quality != "good") | .name'
+  pipit read --config config.toml --json | jq -r 'select(.took_ms > 1000) | .name'`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := load(path)
 			if err != nil {
 				return err
 			}
-			show := shower(c.OutOrStdout(), asJSON)
 			for _, r := range readOnce(c.Context(), cfg) {
-				if err := show(r); err != nil {
+				if err := r.write(c.OutOrStdout(), asJSON); err != nil {
 					return err
 				}
 			}
@@ -41,11 +47,47 @@ time, name, value, unit, or why there is no value. It needs no server.`,
 	return c
 }
 
+// A timedReading has the time that the read of its sensor took; read is false
+// when there was none, because its bus was held.
+type timedReading struct {
+	agent.Reading
+	took time.Duration
+	read bool
+}
+
 // readOnce reads each sensor as the agent would and returns what that put on
 // the board. A sensor that does not answer costs its timeout.
-func readOnce(ctx context.Context, cfg *config.Config) []agent.Reading {
+func readOnce(ctx context.Context, cfg *config.Config) []timedReading {
 	var board agent.Board
 	poller := agent.Poller{Tasks: cfg.Sensors, Put: func(r agent.Reading) { board.Put(r) }, Remove: board.Remove}
-	poller.Once(ctx)
-	return board.All()
+	took := poller.Once(ctx)
+	var list []timedReading
+	for _, r := range board.All() {
+		sensor, _, _ := strings.Cut(r.Name, ".")
+		d, ok := took[sensor]
+		list = append(list, timedReading{r, d, ok})
+	}
+	return list
+}
+
+// write writes a line as lineOf does with the time in milliseconds behind it,
+// or as JSON with took_ms.
+func (r timedReading) write(out io.Writer, asJSON bool) error {
+	ms := float64(r.took.Microseconds()) / 1000
+	if asJSON {
+		line := struct {
+			jsonReading
+			TookMS *float64 `json:"took_ms,omitempty"`
+		}{jsonReading: jsonOf(r.Reading)}
+		if r.read {
+			line.TookMS = &ms
+		}
+		return json.NewEncoder(out).Encode(line)
+	}
+	line := lineOf(r.Reading)
+	if r.read {
+		line += fmt.Sprintf(" [%.1f ms]", ms)
+	}
+	_, err := fmt.Fprintln(out, line)
+	return err
 }
