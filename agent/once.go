@@ -10,7 +10,8 @@ import (
 
 // Once reads every task one time, bus by bus as Run does, and returns when all
 // have answered or used up their time. A read that ignores its ctx is left
-// behind, and what else is on its bus is told as not read.
+// behind, and what else is on its bus is told as not read. The sensors of the
+// other buses are closed.
 //
 // It returns how long the read of each task took, by its name; a task that was
 // not read is not in it.
@@ -49,6 +50,9 @@ func (b *bus) once(ctx context.Context) map[string]time.Duration {
 			j.report.fail(time.Now(), Fault, noAnswer(j.timeout()))
 		}
 		limit.Stop()
+	}
+	if holder == nil {
+		b.close()
 	}
 	return took
 }

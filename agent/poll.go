@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"log/slog"
 	"slices"
 	"sync"
@@ -26,6 +27,9 @@ const (
 // monotonic clock: start + phase + k × Every, with a phase below Every/10 that
 // depends on Seed and the sensor's name only. Ticks missed in a stall are
 // skipped: the sensor is read once as soon as its bus is free, never in a burst.
+//
+// A sensor that is a Waker is also read when it says so. Run closes the sensors
+// that have a Close, except on a bus whose read does not end.
 //
 // A read that does not return in time gives a Fault ("no answer within 5s") and
 // holds its bus. No second read is started; the other sensors of the bus turn
@@ -66,7 +70,7 @@ func (p *Poller) buses(now time.Time) []*bus {
 		i := slices.IndexFunc(buses, func(b *bus) bool { return b.name == t.Bus })
 		if i < 0 {
 			i = len(buses)
-			buses = append(buses, &bus{name: t.Bus, log: log.With("bus", t.Bus), done: make(chan outcome, 1)})
+			buses = append(buses, &bus{name: t.Bus, log: log.With("bus", t.Bus), done: make(chan outcome, 1), woken: make(chan *job)})
 		}
 		t.Every = max(t.Every, minEvery)
 		grid := now.Add(phase(p.Seed, t.Name, t.Every))
@@ -89,7 +93,19 @@ type job struct {
 	report *report
 	grid   time.Time // the tick k = 0
 	due    time.Time
-	told   bool // that it is not read, while the bus is held
+	told   bool      // that it is not read, while the bus is held
+	began  time.Time // the last read
+	woken  bool      // during that
+}
+
+// wake makes a sensor due that has something new.
+func (j *job) wake(now time.Time) {
+	if at := j.began.Add(minEvery); now.Before(at) {
+		now = at
+	}
+	if now.Before(j.due) {
+		j.due = now
+	}
 }
 
 // skip sets the first tick after now, at least k = 1: a phase is shorter than Every.
@@ -115,9 +131,17 @@ type bus struct {
 	limit   time.Time // of the read
 	held    bool      // the read is over its limit
 	done    chan outcome
+	woken   chan *job
 }
 
 func (b *bus) run(ctx context.Context) error {
+	var wakers sync.WaitGroup
+	defer wakers.Wait()
+	for _, j := range b.tasks {
+		if w, ok := j.Sensor.(Waker); ok {
+			wakers.Go(func() { b.listen(ctx, j, w.Wake()) })
+		}
+	}
 	wake := time.NewTimer(0)
 	defer wake.Stop()
 	for ctx.Err() == nil {
@@ -126,12 +150,32 @@ func (b *bus) run(ctx context.Context) error {
 		case <-wake.C:
 		case o := <-b.done:
 			b.finish(o, ctx.Err() == nil)
+		case j := <-b.woken:
+			if j.woken = j == b.reading; !j.woken {
+				j.wake(time.Now())
+			}
 		}
 		if now := time.Now(); ctx.Err() == nil {
 			wake.Reset(b.step(ctx, now).Sub(now))
 		}
 	}
 	return b.stop()
+}
+
+// listen passes on when a sensor has something new.
+func (b *bus) listen(ctx context.Context, j *job, wake <-chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-wake:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case b.woken <- j:
+		}
+	}
 }
 
 // step does what is due and returns the time to look again.
@@ -172,6 +216,7 @@ func (b *bus) next() *job {
 
 func (b *bus) start(ctx context.Context, j *job, now time.Time) {
 	b.reading, b.started, b.limit = j, now, now.Add(j.timeout()+readGrace)
+	j.began = now
 	go func() { b.done <- read(ctx, j.Sensor, j.timeout()) }() // finish or stop takes it
 }
 
@@ -191,6 +236,10 @@ func (b *bus) finish(o outcome, use bool) {
 		other.told = false
 	}
 	j.skip(o.at)
+	if j.woken {
+		j.woken = false
+		j.wake(o.at)
+	}
 	switch {
 	case held:
 		b.log.Warn("bus free again, late result dropped", "sensor", j.Name, "after", o.at.Sub(b.started), "error", o.reason)
@@ -202,17 +251,29 @@ func (b *bus) finish(o outcome, use bool) {
 	}
 }
 
-// stop waits for the read that is under way.
+// stop waits for the read that is under way and closes the sensors.
 func (b *bus) stop() error {
-	if b.reading == nil {
-		return nil
+	if b.reading != nil {
+		limit := time.NewTimer(stopGrace)
+		defer limit.Stop()
+		select {
+		case <-b.done:
+		case <-limit.C:
+			return fmt.Errorf("bus %s: the read of %s does not end and is left behind", b.name, b.reading.Name)
+		}
 	}
-	limit := time.NewTimer(stopGrace)
-	defer limit.Stop()
-	select {
-	case <-b.done:
-		return nil
-	case <-limit.C:
-		return fmt.Errorf("bus %s: the read of %s does not end and is left behind", b.name, b.reading.Name)
+	b.close()
+	return nil
+}
+
+// close gives back what the sensors hold. Who reads no more cannot do anything
+// about an error, so it is logged.
+func (b *bus) close() {
+	for _, j := range b.tasks {
+		if c, ok := j.Sensor.(io.Closer); ok {
+			if err := c.Close(); err != nil {
+				b.log.Warn("sensor not closed", "sensor", j.Name, "error", err)
+			}
+		}
 	}
 }

@@ -15,6 +15,14 @@ type Sensor interface {
 	Read(ctx context.Context) ([]Reading, error)
 }
 
+// A Waker is a Sensor that knows when there is something new: it is then read
+// at once, at most every 100 ms, and on its schedule as well.
+type Waker interface {
+	// Wake returns a channel that holds one; it is asked for once, before the
+	// first Read.
+	Wake() <-chan struct{}
+}
+
 // Trouble counts what a sensor got over by itself since the start.
 type Trouble struct {
 	Retried     uint64 // transient failures that were tried again in the same Read
