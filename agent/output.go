@@ -10,7 +10,9 @@ type Output interface {
 	// Set drives the output: a truth value for a switch, a number within the
 	// output's range for anything else.
 	Set(ctx context.Context, v Value) error
-	// Get reads back what the hardware has, not what Set was last given. It
+	// Get reads back what the hardware has, not what Set was last given. Where
+	// the steps of the hardware are coarser than 0.5 % of the range, it returns
+	// the number that was set while the hardware stands at its step. It
 	// changes nothing: an output that was not set yet is a *MissingError where
 	// reading would change it.
 	Get(ctx context.Context) (Value, error)

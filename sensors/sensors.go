@@ -93,7 +93,7 @@ type BuiltOutput struct {
 
 // OutputKinds returns the table of output kinds in the order of documentation.
 func OutputKinds() []OutputKind {
-	return []OutputKind{}
+	return []OutputKind{simOutputKind()}
 }
 
 // busSysfs is the bus of reads from /proc and /sys that never wait for hardware.

@@ -5,19 +5,25 @@ package commands
 
 import "pipit/agent"
 
-// A Device is what the commands look at. All fields but Counters must be set
-// before a command runs; the functions may be called from any goroutine and
+// A Device is what the commands look at. All fields but Counters and
+// Outputs must be set before a command runs; the functions may be called from any goroutine and
 // must not block for long.
 type Device struct {
 	Agent    *agent.Agent
 	Status   func() []string // lines on the state of links and store: "xmpp: online as pi@example.org/pipit since 12:01"
 	Counters func() []string // further lines of status, for owners: what the program itself counts; nil: none
 	Sensors  []agent.Task    // the configured sensors
+	Outputs  *agent.Outputs  // nil: there are none
 	FullJID  func() string   // where the ad-hoc commands are, "" while offline
 }
 
 // All returns the table in the order of help. Agent.Commands may be set to it:
-// the commands look into that field only when they run.
+// the commands look into that field only when they run. The commands of outputs
+// are there where an output is.
 func All(d *Device) []agent.Command {
-	return []agent.Command{d.help(), d.status(), d.read(), d.sensors(), d.who(), d.version()}
+	list := []agent.Command{d.help(), d.status(), d.read(), d.sensors()}
+	if d.Outputs != nil && len(d.Outputs.Tasks) > 0 {
+		list = append(list, d.outputs(), d.set(), d.toggle(), d.pulse())
+	}
+	return append(list, d.who(), d.version())
 }

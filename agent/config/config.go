@@ -22,6 +22,7 @@ import (
 const (
 	maxFile    = 256 << 10
 	maxSensors = 256
+	maxOutputs = 64
 	maxPeople  = 256
 )
 
@@ -41,6 +42,10 @@ type Env struct {
 	// NewSensor is reported at the sensor, or at the key that an
 	// *agent.ParamError names; several may be joined.
 	NewSensor func(name, kind string, decode func(into any) error) (Made, error)
+	// OutputKinds names the kinds of outputs, and NewOutput builds one, as
+	// NewSensor does.
+	OutputKinds []string
+	NewOutput   func(name, kind string, decode func(into any) error) (MadeOutput, error)
 }
 
 // Made is a sensor with the defaults of its kind.
@@ -52,6 +57,14 @@ type Made struct {
 	Timeout time.Duration // 0: that of agent.Task
 }
 
+// MadeOutput is an output with what its kind says of its values.
+type MadeOutput struct {
+	Output   agent.Output
+	Min, Max float64 // the range of a number when Min < Max; else it is a switch
+	Unit     string
+	Off      agent.Value // no value: there is no off
+}
+
 // Config is a file without a problem.
 type Config struct {
 	Path     string
@@ -59,6 +72,7 @@ type Config struct {
 	XMPP     XMPP
 	People   map[string]agent.Role // by normalised bare JID
 	Sensors  []agent.Task          // in the order of the file
+	Outputs  []agent.OutputTask    // in the order of the file
 	Warnings []string              // each FILE:LINE: key: text, in the order of the file
 }
 
@@ -109,32 +123,42 @@ type loader struct {
 }
 
 func (l *loader) load(path string) (*Config, error) {
-	data, mode, err := readFile(l.open, path, maxFile)
+	top, err := l.read(path)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the config %s: %w (pipit init prints a commented one)", path, err)
+		return nil, err
 	}
-	l.path, l.mode = path, uint32(mode.Perm())
-	table, root, problem := parse(path, string(data))
-	if problem != nil {
-		return nil, Problems{*problem}
+	c := l.config(top)
+	if len(top.r.problems) > 0 {
+		return nil, top.r.problems.sorted()
 	}
-	r := &report{file: path, index: root}
-	c := l.config(section{r: r, table: table})
-	if len(r.problems) > 0 {
-		return nil, r.problems.sorted()
-	}
-	for _, w := range r.warnings.sorted() {
+	for _, w := range top.r.warnings.sorted() {
 		c.Warnings = append(c.Warnings, w.String())
 	}
 	return c, nil
 }
 
+// read returns the whole file as a section.
+func (l *loader) read(path string) (section, error) {
+	data, mode, err := readFile(l.open, path, maxFile)
+	if err != nil {
+		return section{}, fmt.Errorf("cannot read the config %s: %w (pipit init prints a commented one)", path, err)
+	}
+	l.path, l.mode = path, uint32(mode.Perm())
+	table, root, problem := parse(path, string(data))
+	if problem != nil {
+		return section{}, Problems{*problem}
+	}
+	return section{r: &report{file: path, index: root}, table: table}, nil
+}
+
 func (l *loader) config(top section) *Config {
-	top.onlyKeys([]string{"device", "xmpp", "people", "sensor"})
+	top.onlyKeys([]string{"device", "xmpp", "people", "sensor", "output"})
 	c := &Config{Path: l.path}
 	sensors := top.sub("sensor", "[sensor.NAME], one for each sensor")
 	l.sensors(sensors, c)
-	c.Device = l.device(top.sub("device", "[device]"), sensors.keys())
+	outputs := top.sub("output", writeOutput)
+	c.Outputs = l.outputs(outputs, append([]string{}, sensors.keys()...)) // not nil
+	c.Device = l.device(top.sub("device", "[device]"), append(sensors.keys(), outputs.keys()...))
 	c.People = l.people(top.sub("people", "[people]"))
 	if top.has("xmpp") {
 		c.XMPP = l.xmpp(top.sub("xmpp", "[xmpp]"))

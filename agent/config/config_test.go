@@ -150,6 +150,8 @@ func fakeEnv(b built) Env {
 		ParseJID:     func(s string) (string, error) { return fakeJID(s, false) },
 		Kinds:        []string{"system", "hwmon", "thermal", "file", "sim", "self", "nested"},
 		NewSensor:    b.newSensor,
+		OutputKinds:  []string{"sim", "servo"},
+		NewOutput:    b.newOutput,
 	}
 }
 

@@ -5,13 +5,14 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"pipit/agent"
 )
 
 // Describe says what would run with this config, for people: one line each for
-// the device, its account, everybody in [people] and every sensor. It holds no
-// secret.
+// the device, its account, everybody in [people], every sensor and every output.
+// It holds no secret.
 func (c *Config) Describe() string {
 	rows := [][]string{{"device", c.device()}}
 	if c.XMPP.JID != "" {
@@ -26,7 +27,44 @@ func (c *Config) Describe() string {
 	for _, t := range c.Sensors {
 		rows = append(rows, []string{"sensor", fmt.Sprintf("%s, %s, every %s, bus %s", t.Name, t.Kind, short(t.Every), t.Bus)})
 	}
+	for _, t := range c.Outputs {
+		rows = append(rows, []string{"output", t.Name + ", " + t.Kind + describeOutput(&t)})
+	}
 	return agent.Answer{Columns: make([]string, 2), Rows: rows}.String()
+}
+
+// describeOutput writes the rules of an output as its table has them.
+func describeOutput(t *agent.OutputTask) string {
+	initial := t.Word(t.Initial)
+	if t.Last {
+		initial = "as last set"
+	}
+	s := ", begins " + initial + ", safe " + t.Word(t.Safe)
+	var when []string
+	if t.SafeOnExit {
+		when = append(when, "exit")
+	}
+	if t.SafeOffline > 0 {
+		when = append(when, "offline>"+short(t.SafeOffline))
+	}
+	for _, name := range t.SafeStale {
+		when = append(when, "stale:"+name)
+	}
+	if len(when) > 0 {
+		s += " when " + strings.Join(when, ", ")
+	}
+	for _, rule := range []struct {
+		key string
+		d   time.Duration
+	}{{"max_on", t.MaxOn}, {"min_on", t.MinOn}, {"min_off", t.MinOff}} {
+		if rule.d > 0 {
+			s += ", " + rule.key + " " + short(rule.d)
+		}
+	}
+	if len(t.Interlock) > 0 {
+		s += ", never on with " + strings.Join(t.Interlock, ", ")
+	}
+	return s
 }
 
 func (c *Config) device() string {

@@ -22,7 +22,7 @@ var levels = map[string]slog.Level{
 	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
 }
 
-// device reads [device]; sensors are the names below [sensor].
+// device reads [device]; sensors are the names below [sensor] and [output].
 func (l *loader) device(s section, sensors []string) Device {
 	keys := struct {
 		Name     string   `toml:"name"`
@@ -104,7 +104,7 @@ func checkSummary(s section, globs, sensors []string) {
 		if err := agent.CheckName(strings.ReplaceAll(glob, "*", "x")); err != nil {
 			s.fail("summary", "%q is not the name of a reading, such as %q or %q", glob, "outside.temperature", "outside.*")
 		} else if !strings.Contains(sensor, "*") && !slices.Contains(sensors, sensor) {
-			s.fail("summary", "there is no sensor %q%s", sensor, options(sensor, sensors))
+			s.fail("summary", "there is no sensor or output %q%s", sensor, options(sensor, sensors))
 		}
 	}
 }

@@ -350,7 +350,9 @@ sensor   chips, hwmon, every 30s, bus sysfs
 sensor   soc, thermal, every 30s, bus sysfs
 sensor   pipit, self, every 1m, bus sysfs
 sensor   boiler, file, every 1m, bus sensor:boiler
-sensor   simulated, sim, every 5s, bus sysfs`
+sensor   simulated, sim, every 5s, bus sysfs
+output   lamp, sim, begins off, safe off when exit
+output   fan, sim, begins 0 %, safe 0 % when exit, max_on 2h`
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}

@@ -79,9 +79,9 @@ func rootCommand() *cobra.Command {
 		Long: `Pipit reads what is attached to this board, publishes it over XMPP, and does
 what authorised people ask of it from the XMPP clients they already have.
 
-Exit codes: 0 done, or told to stop; 1 failed; 2 wrong arguments, or a config with
-problems; 3 the login of watch, call or chat did not succeed; 4 the device is not
-there, or refused the command.`,
+Exit codes: 0 done, or told to stop; 1 failed, of outputs-safe: an output is not
+safe; 2 wrong arguments, or a config with problems; 3 the login of watch, call or
+chat did not succeed; 4 the device is not there, or refused the command.`,
 		Example: `  pipit demo                                   a private server, a device, a chat with it
   pipit init > config.toml                     a commented config to start from
   pipit detect                                 what is attached to this board, as config to paste
@@ -100,7 +100,7 @@ there, or refused the command.`,
 	})
 	root.AddCommand(
 		runCommand(), checkCommand(), detectCommand(), readCommand(), kindsCommand(), initCommand(), demoCommand(),
-		watchCommand(), callCommand(), chatCommand(), versionCommand(),
+		watchCommand(), callCommand(), chatCommand(), outputsSafeCommand(), versionCommand(),
 	)
 	for _, c := range append(root.Commands(), root) {
 		c.Args = usageArgs(c.Args)

@@ -97,6 +97,19 @@ func configEnv(host *sensors.Host) config.Env {
 		}
 		return config.Made{}, fmt.Errorf("unknown kind %q", kind)
 	}
+	outputs := sensors.OutputKinds()
+	for _, k := range outputs {
+		env.OutputKinds = append(env.OutputKinds, k.Name)
+	}
+	env.NewOutput = func(_, kind string, decode func(any) error) (config.MadeOutput, error) {
+		for _, k := range outputs {
+			if k.Name == kind {
+				b, err := k.New(host, decode)
+				return config.MadeOutput(b), err
+			}
+		}
+		return config.MadeOutput{}, fmt.Errorf("unknown kind %q", kind)
+	}
 	return env
 }
 
@@ -121,15 +134,18 @@ func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 		Server: cfg.XMPP.Server, DirectTLS: cfg.XMPP.DirectTLS, RootCAs: cfg.XMPP.RootCAs, AllowPlain: cfg.XMPP.AllowPlain,
 		PubSub: cfg.XMPP.PubSub, Access: cfg.XMPP.Access, Summary: cfg.Device.Summary, Interval: slowest(cfg.Sensors),
 	}, a, log)
+	outputs := &agent.Outputs{Tasks: cfg.Outputs, Put: a.Put, Board: &a.Board, Offline: link.OfflineSince, State: st, Log: log}
 	status := func() []string { return slices.Concat(link.Status(), clock.Status(), storeStatus(st.Stats())) }
 	h := &health{store: st.Stats, link: func() linkCounters { return linkCounters(link.Counters()) }, log: log}
 	bindSelf(cfg.Sensors, h)
-	a.Commands = commands.All(&commands.Device{Agent: a, Status: status, Counters: h.lines, Sensors: cfg.Sensors, FullJID: link.FullJID})
+	a.Commands = commands.All(&commands.Device{
+		Agent: a, Status: status, Counters: h.lines, Sensors: cfg.Sensors, Outputs: outputs, FullJID: link.FullJID,
+	})
 	poller := &agent.Poller{Tasks: cfg.Sensors, Seed: cfg.XMPP.JID, Put: a.Put, Remove: a.Board.Remove, Log: log}
 
-	log.Info("starting", "version", version(), "device", a.Name, "sensors", len(cfg.Sensors), "people", len(cfg.People))
+	log.Info("starting", "version", version(), "device", a.Name, "sensors", len(cfg.Sensors), "outputs", len(cfg.Outputs), "people", len(cfg.People))
 	defer log.Info("stopped")
-	return errors.Join(together(ctx, clock.Run, poller.Run, link.Run, st.Run, h.Run), st.Close())
+	return errors.Join(together(ctx, clock.Run, outputs.Run, poller.Run, link.Run, st.Run, h.Run), st.Close())
 }
 
 // newClock returns the clock of a device, nil for one that is trusted.

@@ -273,6 +273,17 @@ func (l *Link) Counters() Counters {
 	return c
 }
 
+// OfflineSince returns since when contacts have not seen the device, the zero
+// time while they do. Before the first connection it is the time of New.
+func (l *Link) OfflineSince() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state.phase == online {
+		return time.Time{}
+	}
+	return l.state.since
+}
+
 // Status tells the state of the link in a line for people, with a further
 // line for each kind of trouble.
 func (l *Link) Status() []string {
