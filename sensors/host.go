@@ -29,8 +29,10 @@ type Host struct {
 	// OpenI2C opens /dev/i2c-N, OpenSPI a /dev/spidevB.C. Tests replace them.
 	OpenI2C func(bus int) (I2CBus, error)
 	OpenSPI func(SPISettings) (SPIPort, error)
-	// GPIOChips tells the GPIO chips and who uses their lines. Tests replace it.
+	// GPIOChips tells the GPIO chips and who uses their lines, OpenLine requests
+	// a line. Tests replace them.
 	GPIOChips func() ([]GPIOChip, error)
+	OpenLine  func(LineRequest) (Line, error)
 
 	// read replaces buf by the content of the regular file at path, at most
 	// limit bytes and one more, which tells that there is more.
@@ -51,7 +53,7 @@ type Space struct {
 func NewHost(root string) *Host {
 	h := &Host{Root: root, Statfs: statfs, read: readRegular}
 	h.OpenI2C, h.OpenSPI = h.realI2C, h.realSPI
-	h.GPIOChips = h.realGPIOChips
+	h.GPIOChips, h.OpenLine = h.realGPIOChips, h.realOpenLine
 	return h
 }
 

@@ -67,6 +67,7 @@ func Kinds() []Kind {
 	return []Kind{
 		systemKind(), hwmonKind(), thermalKind(), fileKind(), simKind(),
 		w1Kind(), iioKind(), powerKind(),
+		gpioKind(),
 	}
 }
 
@@ -93,7 +94,7 @@ type BuiltOutput struct {
 
 // OutputKinds returns the table of output kinds in the order of documentation.
 func OutputKinds() []OutputKind {
-	return []OutputKind{simOutputKind()}
+	return []OutputKind{gpioOutputKind(), simOutputKind()}
 }
 
 // busSysfs is the bus of reads from /proc and /sys that never wait for hardware.
