@@ -35,7 +35,7 @@ var (
 	// An INA219 shows its register 0 until another is chosen. Its own id
 	// register does not exist, and that of its successors, 0xFE, is the
 	// command to reset of HTU21 and Si7021.
-	ina219Config = &i2cProbe{size: 2, weak: true}
+	ina219Probe = &i2cProbe{size: 2, weak: true}
 )
 
 // i2cChips are the chips that Detect knows, and so the addresses it looks at.
@@ -55,7 +55,7 @@ var i2cChips = []i2cChipRow{
 	{"tmp102", "tmp102", between(0x48, 0x4b), nil, nil},
 	{"lm75 or tmp105", "tmp102", between(0x48, 0x4f), nil, nil},
 	{"ads1115", "ads1115", between(0x48, 0x4b), nil, nil},
-	{"ina219", "ina219", between(0x40, 0x4f), ina219Config, []byte{0x39, 0x9F}},
+	{"ina219", "ina219", between(0x40, 0x4f), ina219Probe, []byte{0x39, 0x9F}},
 	{"aht20", "aht20", between(0x38, 0x38), nil, nil},
 	{"bh1750", "bh1750", []uint16{0x23, 0x5c}, nil, nil},
 	{"scd4x", "scd4x", between(0x62, 0x62), nil, nil},

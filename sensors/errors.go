@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"os"
 	"syscall"
-
-	"pipit/agent"
 )
 
 // A class says what to do about an error.
@@ -93,13 +91,4 @@ func (e *configError) Unwrap() error { return e.cause }
 // what the kernel said, or nil.
 func misconfigured(cause error, format string, args ...any) error {
 	return &configError{fmt.Sprintf(format, args...), cause}
-}
-
-// failed returns the reading of a field that could not be read.
-func failed(name string, err error) agent.Reading {
-	q := agent.Fault
-	if isMissing(err) {
-		q = agent.Missing
-	}
-	return agent.Reading{Name: name, Quality: q, Reason: err.Error()}
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -54,7 +56,8 @@ func failRead(h *Host, name string, err error) {
 }
 
 // table returns a decode over lines of simple TOML: key = value, where the
-// value is also JSON, and comments.
+// value is also JSON, a duration, a number such as 0x48 or a table of strings
+// { a = "b" }, and comments.
 func table(text string) func(any) error {
 	return func(into any) error {
 		v := reflect.ValueOf(into).Elem()
@@ -81,6 +84,14 @@ func setField(v reflect.Value, key, value string) error {
 			d, err := time.ParseDuration(strings.Trim(value, `"`))
 			*to = d
 			return err
+		}
+		if n, err := strconv.ParseInt(value, 0, 64); err == nil && v.Field(i).CanInt() {
+			v.Field(i).SetInt(n)
+			return nil
+		}
+		if v.Field(i).Kind() == reflect.Map {
+			v.Field(i).SetZero() // a table replaces the default
+			value = regexp.MustCompile(`([\w.-]+) = `).ReplaceAllString(value, `"$1": `)
 		}
 		return json.Unmarshal([]byte(value), v.Field(i).Addr().Interface())
 	}

@@ -37,6 +37,9 @@ type Host struct {
 	// read replaces buf by the content of the regular file at path, at most
 	// limit bytes and one more, which tells that there is more.
 	read func(path string, buf []byte, limit int) ([]byte, error)
+	// write writes text to the regular file at path, which exists, in one
+	// system call, as attributes of the kernel want it.
+	write func(path, text string) error
 
 	hostState
 }
@@ -51,7 +54,7 @@ type Space struct {
 
 // NewHost returns the door to the tree below root, "/" for this machine.
 func NewHost(root string) *Host {
-	h := &Host{Root: root, Statfs: statfs, read: readRegular}
+	h := &Host{Root: root, Statfs: statfs, read: readRegular, write: writeRegular}
 	h.OpenI2C, h.OpenSPI = h.realI2C, h.realSPI
 	h.GPIOChips, h.OpenLine = h.realGPIOChips, h.realOpenLine
 	return h
@@ -100,6 +103,22 @@ func (h *Host) line(name string) (string, error) {
 	return firstLine(b), err
 }
 
+// store writes an attribute of the kernel. A file that does not exist is an
+// *agent.MissingError; without the right to write it, the error ends with who,
+// which says how to get that right; other errors carry name and errno.
+func (h *Host) store(name, text, who string) error {
+	err := h.write(h.path(name), text)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return missing("there is no %s", name)
+	case errors.Is(err, fs.ErrPermission):
+		return misconfigured(err, "write %s: %s", name, who)
+	}
+	return fmt.Errorf("write %s to %s: %w", quote(text), name, err)
+}
+
 // list returns the names in a directory in natural order (hwmon2 before
 // hwmon10), nothing when the directory does not exist.
 func (h *Host) list(dir string) ([]string, error) {
@@ -144,52 +163,51 @@ func (h *Host) parent(name string) string {
 	return filepath.Base(filepath.Dir(to))
 }
 
-// write puts text into a file of the kernel with one write(2). It makes no
-// file and cuts none short.
-func (h *Host) write(name, text string) error {
-	fd, err := retry(func() (int, error) {
-		return syscall.Open(h.path(name), syscall.O_WRONLY|syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
-	})
-	n := 0
-	if err == nil {
-		defer syscall.Close(fd)
-		n, err = retry(func() (int, error) { return syscall.Write(fd, []byte(text)) })
-	}
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return missing("there is no %s", name)
-	case errors.Is(err, fs.ErrPermission):
-		return misconfigured(err, "write %s: give the user that runs pipit the right to write it", name)
-	case err != nil:
-		return fmt.Errorf("write %s: %w", name, err)
-	case n < len(text):
-		return fmt.Errorf("write %s: %w", name, errShort)
-	}
-	return nil
-}
-
 func (h *Host) exists(name string) bool {
 	_, err := os.Stat(h.path(name))
 	return err == nil
 }
 
-// readRegular opens without waiting, because opening a FIFO or a device may
+// openRegular opens without waiting, because opening a FIFO or a device may
 // block for ever, and refuses what is not a regular file.
-func readRegular(path string, buf []byte, limit int) ([]byte, error) {
+func openRegular(path string, mode int) (int, error) {
 	fd, err := retry(func() (int, error) {
-		return syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
+		return syscall.Open(path, mode|syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
 	})
+	if err != nil {
+		return 0, err
+	}
+	var st syscall.Stat_t
+	if err = syscall.Fstat(fd, &st); err == nil && st.Mode&syscall.S_IFMT != syscall.S_IFREG {
+		err = errors.New("not a regular file")
+	}
+	if err != nil {
+		syscall.Close(fd)
+		return 0, err
+	}
+	return fd, nil
+}
+
+// writeRegular neither makes a file nor cuts one: attributes are always there.
+func writeRegular(path, text string) error {
+	fd, err := openRegular(path, syscall.O_WRONLY)
+	if err != nil {
+		return err
+	}
+	defer syscall.Close(fd)
+	n, err := retry(func() (int, error) { return syscall.Write(fd, []byte(text)) })
+	if err == nil && n < len(text) {
+		return errShort
+	}
+	return err
+}
+
+func readRegular(path string, buf []byte, limit int) ([]byte, error) {
+	fd, err := openRegular(path, syscall.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
 	defer syscall.Close(fd)
-	var st syscall.Stat_t
-	if err := syscall.Fstat(fd, &st); err != nil {
-		return nil, err
-	}
-	if st.Mode&syscall.S_IFMT != syscall.S_IFREG {
-		return nil, errors.New("not a regular file")
-	}
 	for buf = buf[:0]; len(buf) <= limit; {
 		if len(buf) == cap(buf) {
 			buf = slices.Grow(buf, 512)

@@ -72,6 +72,43 @@ func TestHostReads(t *testing.T) {
 	}
 }
 
+func TestHostStores(t *testing.T) {
+	h := tree(t, map[string]string{"/attribute": "12345", "/dir/file": "", "/link": "-> attribute"})
+	if err := syscall.Mkfifo(h.path("/fifo"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct{ name, text, err string }{
+		{"/link", "67", ""},
+		{"/none", "1", "there is no /none"},
+		{"/dir", "1", `write "1" to /dir: is a directory`},
+		{"/fifo", "1", `write "1" to /fifo: no such device or address`}, // and does not wait for a reader
+	}
+	for _, tt := range tests {
+		err := h.store(tt.name, tt.text, "ask")
+		if err == nil != (tt.err == "") || err != nil && err.Error() != tt.err {
+			t.Errorf("store(%q) = %v, want %q", tt.name, err, tt.err)
+		}
+		if isMissing(err) != (tt.name == "/none") {
+			t.Errorf("store(%q) = %v", tt.name, err)
+		}
+	}
+	if b, err := os.ReadFile(h.path("/attribute")); err != nil || string(b) != "67345" {
+		t.Errorf("the file is %q, %v: want it neither cut nor made anew", b, err)
+	}
+	if h.exists("/none") {
+		t.Error("a file was made")
+	}
+	h.write = func(string, string) error { return syscall.EACCES }
+	err := h.store("/attribute", "1", "join the group")
+	if err == nil || err.Error() != "write /attribute: join the group (permission denied)" || classify(err) != classConfiguration {
+		t.Errorf("without the right: %v", err)
+	}
+	h.write = func(string, string) error { return syscall.EBUSY }
+	if err := h.store("/attribute", "1", ""); !errors.Is(err, syscall.EBUSY) {
+		t.Errorf("the errno is lost: %v", err)
+	}
+}
+
 func TestHostList(t *testing.T) {
 	h := tree(t, map[string]string{"/d/hwmon10": "", "/d/hwmon2": "", "/d/hwmon1": "", "/d/b": ""})
 	got, err := h.list("/d")

@@ -234,4 +234,5 @@ func (h *Host) realI2C(number int) (I2CBus, error) {
 type hostState struct {
 	mu    sync.Mutex
 	ports map[int]*i2cPort
+	pwms  map[pca9685At]*pca9685Chip
 }

@@ -65,9 +65,9 @@ type Built struct {
 // Kinds returns the table of sensor kinds in the order of documentation.
 func Kinds() []Kind {
 	return []Kind{
-		systemKind(), hwmonKind(), thermalKind(), fileKind(), simKind(),
-		w1Kind(), iioKind(), powerKind(),
-		gpioKind(),
+		systemKind(), hwmonKind(), thermalKind(), iioKind(), w1Kind(), powerKind(),
+		tmp102Kind(), mcp9808Kind(), bh1750Kind(), ads1115Kind(), ina219Kind(), mcp3008Kind(),
+		gpioKind(), fileKind(), simKind(),
 	}
 }
 
@@ -94,7 +94,9 @@ type BuiltOutput struct {
 
 // OutputKinds returns the table of output kinds in the order of documentation.
 func OutputKinds() []OutputKind {
-	return []OutputKind{gpioOutputKind(), simOutputKind()}
+	return []OutputKind{
+		gpioOutputKind(), pwmOutput(), servoOutput(), ledOutput(), pca9685Output(), simOutputKind(),
+	}
 }
 
 // busSysfs is the bus of reads from /proc and /sys that never wait for hardware.

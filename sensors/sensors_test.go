@@ -31,15 +31,19 @@ func TestKindsAreComplete(t *testing.T) {
 			}
 		}
 	}
-	if diff := cmp.Diff([]string{"system", "hwmon", "thermal", "file", "sim", "w1", "iio", "power"}, names); diff != "" {
+	if diff := cmp.Diff([]string{
+		"system", "hwmon", "thermal", "iio", "w1", "power",
+		"tmp102", "mcp9808", "bh1750", "ads1115", "ina219", "mcp3008",
+		"gpio", "file", "sim",
+	}, names); diff != "" {
 		t.Error(diff)
 	}
 }
 
 func TestKindsWorkWithDefaults(t *testing.T) {
 	for _, k := range Kinds() {
-		if k.Name == "file" {
-			continue // its path is required
+		if slices.Contains([]string{"file", "gpio"}, k.Name) {
+			continue // a path or a line is required
 		}
 		b := build(t, k, NewHost(t.TempDir()), "")
 		if _, err := b.Sensor.Read(t.Context()); err != nil && !isMissing(err) {
@@ -68,6 +72,13 @@ func TestExamplesShowEveryKey(t *testing.T) {
 		"w1":      {"id", "names"},
 		"iio":     {"device", "fields"},
 		"power":   {"supply", "fields"},
+		"tmp102":  {"bus", "address", "bits"},
+		"mcp9808": {"bus", "address"},
+		"bh1750":  {"bus", "address"},
+		"ads1115": {"bus", "address", "channels", "range"},
+		"ina219":  {"bus", "address", "shunt", "max_current"},
+		"mcp3008": {"bus", "chip_select", "channels", "reference"},
+		"gpio":    {"line", "line_name", "chip", "what", "pull", "active_low", "debounce", "edge", "scale", "unit", "rate_per", "rate_unit"},
 	}
 	for _, k := range Kinds() {
 		var got []string
@@ -115,6 +126,16 @@ func TestBadConfig(t *testing.T) {
 		{"file", "path = \"/a\"\nunit = \"Celcius\"", []string{`unit: "Celcius" is not a known unit (did you mean "°C"?)`}},
 		{"file", "path = \"/a\"\nunit = \"Hpa\"", []string{`unit: "Hpa" is not a known unit (did you mean "hPa"?)`}},
 		{"file", "path = \"/a\"\nunit = \"furlongs\"", []string{`unit: "furlongs" is not a known unit (use one of the unit table, such as °C, %, hPa, V)`}},
+		{"gpio", ``, []string{`line: a line is needed: its number on the chip (on a Raspberry Pi that of GPIO17 is 17), or line_name`}},
+		{"gpio", "line = 4\nline_name = \"GPIO4\"\nwhat = \"count\"\npull = \"upp\"\nedge = \"rise\"", []string{
+			`line_name: line says already which line it is`,
+			`what: "count" is not known (did you mean "counter"? allowed: state, counter, frequency)`,
+			`pull: "upp" is not known (did you mean "up"? allowed: as-is, up, down, none)`,
+			`edge: "rise" is not known (allowed: rising, falling, both)`}},
+		{"gpio", "line = 4\ndebounce = \"2s\"\nscale = 0\nrate_per = \"10ms\"\nunit = \"furlongs\"\nrate_unit = \"mm/H\"", []string{
+			`debounce: it must be between 0s and 1s`, `scale: 0 would count nothing`, `rate_per: it must be between 1s and 24h`,
+			`unit: "furlongs" is not a known unit (use one of the unit table, such as °C, %, hPa, V)`,
+			`rate_unit: "mm/H" is not a known unit (did you mean "mm/h"?)`}},
 		{"sim", `shape = "sin"`, []string{`shape: "sin" is not known (did you mean "sine"? allowed: sine, walk, square, constant)`}},
 		{"sim", `fault = "hung"`, []string{`fault: "hung" is not known (did you mean "hang"? allowed: none, fault, missing, stuck, nan, hang, flap)`}},
 		{"sim", "min = 3\nmax = 2\nstep = -1\nperiod = \"0s\"", []string{
@@ -132,6 +153,29 @@ func TestBadConfig(t *testing.T) {
 			`names: "28-1" is no thermometer's id: write it as in /sys/bus/w1/devices, such as "28-0316a2795fff"`}},
 		{"iio", `device = "bme280@"`, []string{`device: "bme280@" is not a chip: write its name, such as "sht4x", or name@device, such as "sht4x@1-0044"`}},
 		{"power", `supply = "../x"`, []string{`supply: "../x" is no supply: write its name in /sys/class/power_supply, such as "battery"`}},
+		{"tmp102", "bus = -1\naddress = 0x47\nbits = 13", []string{
+			`bus: -1 is no i2c bus: write N of /dev/i2c-N`,
+			`address: 0x47 is no address of this chip (allowed: 0x48, 0x49, 0x4a, 0x4b, 0x4c, 0x4d, 0x4e, 0x4f)`,
+			`bits: 13 is no resolution of these chips (9 to 12)`}},
+		{"mcp9808", "address = 0x20", []string{
+			`address: 0x20 is no address of this chip (allowed: 0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f)`}},
+		{"bh1750", "address = 0x24", []string{`address: 0x24 is no address of this chip (allowed: 0x23, 0x5c)`}},
+		{"ads1115", "address = 0x4c\nrange = 5.0\nchannels = { a.b = \"0\", c = \"4\" }", []string{
+			`address: 0x4c is no address of this chip (allowed: 0x48, 0x49, 0x4a, 0x4b)`,
+			`channels: "a.b" is not a name: only a-z, 0-9, _ and - are allowed`,
+			`channels: "4" is not known (did you mean "0"? allowed: 0-1, 0-3, 1-3, 2-3, 0, 1, 2, 3)`,
+			`range: 5 V is no range of this chip (6.144, 4.096, 2.048, 1.024, 0.512 or 0.256)`}},
+		{"ads1115", "channels = { }", []string{`channels: no input: write the name of a field and its input, such as { battery = "0" }`}},
+		{"ina219", "address = 0x50\nshunt = 0\nmax_current = -1", []string{
+			`address: 0x50 is no address of this chip (allowed: 0x40, 0x41, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47, ` +
+				`0x48, 0x49, 0x4a, 0x4b, 0x4c, 0x4d, 0x4e, 0x4f)`,
+			`shunt: it must be above 0`, `max_current: it must be above 0`}},
+		{"ina219", "shunt = 0.1\nmax_current = 3.3", []string{`max_current: 3.3 A through 0.1 Ω is 0.33 V: the chip measures up to 0.32 V`}},
+		{"mcp3008", "bus = 256\nchip_select = -1\nreference = 0\nchannels = { x = \"1-2\" }", []string{
+			`bus: 256 is no number of a device: write B and C of /dev/spidevB.C`,
+			`chip_select: -1 is no number of a device: write B and C of /dev/spidevB.C`,
+			`channels: "1-2" is not known (did you mean "1-0"? allowed: 0-1, 1-0, 2-3, 3-2, 4-5, 5-4, 6-7, 7-6, 0, 1, 2, 3, 4, 5, 6, 7)`,
+			`reference: it must be above 0`}},
 	}
 	for _, tt := range tests {
 		k := kinds[slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == tt.kind })]

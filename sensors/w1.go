@@ -160,7 +160,7 @@ func (s *w1) convert(wanted []w1Wanted, there []string) {
 			continue
 		}
 		// the kernel compares eight bytes: without the line feed it does nothing
-		_ = s.host.write(w1Devices+"/"+master+"/therm_bulk_read", "trigger\n")
+		_ = s.host.store(w1Devices+"/"+master+"/therm_bulk_read", "trigger\n", "")
 	}
 }
 
