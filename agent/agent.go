@@ -2,8 +2,8 @@
 // present state, the schedule of sensors, commands, and who may run them. It
 // imports the standard library only; everything else imports it.
 //
-//	sensors ──Reading──> Poll ──> Agent.Put ──> Clock ─┬─> Board ──Watch──> links: snapshot, presence
-//	                                                   └─> Record ──After──> links: an item for each reading
+//	sensors ──Reading──> Poll ──> Fields ──> Agent.Put ──> Clock ─┬─> Board ──Watch──> links: snapshot, presence
+//	                                                              └─> Record ──After──> links: an item for each reading
 //	people: chat line, ad-hoc form ──Request──> Agent.Do ──> Command.Run
 //	                                            the Answer goes back as the return value
 //
@@ -53,10 +53,17 @@ func (a *Agent) Put(r Reading) {
 	if r.Quality >= Fault {
 		r.Value = Value{}
 	} else if r.Value.Kind() == None {
-		r.Quality, r.Reason = Fault, "the sensor gave no number"
+		r.Quality, r.Reason = Fault, noNumber
 	}
 	a.Clock.put(a, r)
 }
+
+const noNumber = "the sensor gave no number" // the reason of a reading that should have a value
+
+// Refresh puts a newer value and its time on the board without telling anybody:
+// it is too near to the last one that was Put to be published. Only a reading
+// whose quality is the one that the board shows is taken.
+func (a *Agent) Refresh(r Reading) { a.Clock.refresh(a, r) }
 
 // accept takes a reading to the board and, as recorded, to the record.
 func (a *Agent) accept(shown, recorded Reading) {

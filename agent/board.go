@@ -42,6 +42,16 @@ func (b *Board) Put(r Reading) bool {
 	return true
 }
 
+// Refresh sets the newest reading of a name that has one of the same quality,
+// without waking those who watch; they see it when anything else does.
+func (b *Board) Refresh(r Reading) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if old, ok := b.byName[r.Name]; ok && old.Quality == r.Quality {
+		b.byName[r.Name] = r
+	}
+}
+
 // Remove takes a name off the board: the field does not exist any more.
 func (b *Board) Remove(name string) {
 	b.mu.Lock()

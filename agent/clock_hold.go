@@ -39,6 +39,30 @@ func (c *Clock) put(a *Agent, r Reading) {
 	}
 }
 
+// refresh takes a reading of an agent to its board alone, dated or marked as
+// put does it. The mark changes a good reading's quality, so a board that shows
+// an unmarked one from before the clock was doubted is left as it is: such a
+// change is told.
+func (c *Clock) refresh(a *Agent, r Reading) {
+	if c == nil {
+		a.Board.Refresh(r)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.agent = a
+	c.look()
+	if c.state == clockSane {
+		r.Time = c.correct(r.Time)
+		a.Board.Refresh(r)
+		return
+	}
+	if !monotonic(r.Time) {
+		r.Time = c.mono
+	}
+	a.Board.Refresh(mark(r))
+}
+
 // hold keeps a reading until it can be dated.
 func (c *Clock) hold(r Reading) {
 	if len(c.held) >= maxHeld {

@@ -5,14 +5,15 @@ package commands
 
 import "pipit/agent"
 
-// A Device is what the commands look at. All fields but Counters and
-// Outputs must be set before a command runs; the functions may be called from any goroutine and
-// must not block for long.
+// A Device is what the commands look at. All fields but Counters, Fields and
+// Outputs must be set before a command runs; the functions may be called from
+// any goroutine and must not block for long.
 type Device struct {
 	Agent    *agent.Agent
 	Status   func() []string // lines on the state of links and store: "xmpp: online as pi@example.org/pipit since 12:01"
 	Counters func() []string // further lines of status, for owners: what the program itself counts; nil: none
 	Sensors  []agent.Task    // the configured sensors
+	Fields   *agent.Fields   // nil: there are none
 	Outputs  *agent.Outputs  // nil: there are none
 	FullJID  func() string   // where the ad-hoc commands are, "" while offline
 }

@@ -258,3 +258,16 @@ func TestAgo(t *testing.T) {
 		}
 	}
 }
+
+func TestSensorsTellsWhatFieldsDiscard(t *testing.T) {
+	d := device()
+	d.Fields = &agent.Fields{
+		Rules: []agent.FieldRule{{Glob: "outside.temperature", Field: agent.Field{Valid: &[2]float64{0, 10}}}},
+		Next:  func(agent.Reading) {},
+	}
+	d.Fields.Put(agent.Reading{Name: "outside.temperature", Value: agent.Number(11), Time: time.Now()})
+	ans, err := ask(t, d, viewer, "sensors", nil)
+	if err != nil || !strings.Contains(ans.String(), "3 retried, 1 made anew, 1 discarded") {
+		t.Errorf("%s, %v", ans, err)
+	}
+}

@@ -32,23 +32,31 @@ func (d *Device) runSensors(context.Context, agent.Request) (agent.Answer, error
 		if at, worst, ok := newest(readings, t.Name); ok {
 			last, quality = ago(time.Since(at)), worst.String()
 		}
-		ans.Rows = append(ans.Rows, []string{t.Name, t.Kind, every(t.Every), t.Bus, last, quality, trouble(t.Sensor)})
+		ans.Rows = append(ans.Rows, []string{t.Name, t.Kind, every(t.Every), t.Bus, last, quality, d.trouble(t)})
 	}
 	return ans, nil
 }
 
-// trouble says what a sensor got over by itself, "" when there was none.
-func trouble(s agent.Sensor) string {
-	told, ok := s.(agent.Troubled)
-	if !ok {
-		return ""
+// trouble says what a sensor got over by itself and how many of its values
+// were discarded, "" when there was none.
+func (d *Device) trouble(task agent.Task) string {
+	var t agent.Trouble
+	if told, ok := task.Sensor.(agent.Troubled); ok {
+		t = told.Trouble()
 	}
-	t := told.Trouble()
+	discarded := uint64(0)
+	if d.Fields != nil {
+		for _, c := range d.Fields.Discards() {
+			if agent.Match(task.Name, c.Name) {
+				discarded += c.Total()
+			}
+		}
+	}
 	var parts []string
 	for _, c := range []struct {
 		n    uint64
 		what string
-	}{{t.Retried, "retried"}, {t.Implausible, "implausible"}, {t.Remade, "made anew"}} {
+	}{{t.Retried, "retried"}, {t.Implausible, "implausible"}, {t.Remade, "made anew"}, {discarded, "discarded"}} {
 		if c.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.what))
 		}

@@ -13,6 +13,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"pipit/agent"
@@ -73,6 +74,7 @@ type Config struct {
 	People   map[string]agent.Role // by normalised bare JID
 	Sensors  []agent.Task          // in the order of the file
 	Outputs  []agent.OutputTask    // in the order of the file
+	Fields   []agent.FieldRule     // in the order of the file
 	Warnings []string              // each FILE:LINE: key: text, in the order of the file
 }
 
@@ -152,13 +154,14 @@ func (l *loader) read(path string) (section, error) {
 }
 
 func (l *loader) config(top section) *Config {
-	top.onlyKeys([]string{"device", "xmpp", "people", "sensor", "output"})
+	top.onlyKeys([]string{"device", "xmpp", "people", "sensor", "field", "output"})
 	c := &Config{Path: l.path}
 	sensors := top.sub("sensor", "[sensor.NAME], one for each sensor")
 	l.sensors(sensors, c)
 	outputs := top.sub("output", writeOutput)
 	c.Outputs = l.outputs(outputs, append([]string{}, sensors.keys()...)) // not nil
-	c.Device = l.device(top.sub("device", "[device]"), append(sensors.keys(), outputs.keys()...))
+	l.fields(top.sub("field", `[field."NAME"], one for each reading or glob`), sensors.keys(), c)
+	c.Device = l.device(top.sub("device", "[device]"), slices.Concat(sensors.keys(), outputs.keys()))
 	c.People = l.people(top.sub("people", "[people]"))
 	if top.has("xmpp") {
 		c.XMPP = l.xmpp(top.sub("xmpp", "[xmpp]"))

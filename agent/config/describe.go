@@ -11,7 +11,7 @@ import (
 )
 
 // Describe says what would run with this config, for people: one line each for
-// the device, its account, everybody in [people], every sensor and every output.
+// the device, its account, everybody in [people], every sensor, output and field.
 // It holds no secret.
 func (c *Config) Describe() string {
 	rows := [][]string{{"device", c.device()}}
@@ -29,6 +29,9 @@ func (c *Config) Describe() string {
 	}
 	for _, t := range c.Outputs {
 		rows = append(rows, []string{"output", t.Name + ", " + t.Kind + describeOutput(&t)})
+	}
+	for _, f := range c.Fields {
+		rows = append(rows, []string{"field", f.Glob + ", " + strings.Join(fieldText(f.Field), ", ")})
 	}
 	return agent.Answer{Columns: make([]string, 2), Rows: rows}.String()
 }

@@ -4,13 +4,10 @@ import (
 	"cmp"
 	"log/slog"
 	"os"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"pipit/agent"
 )
 
 const (
@@ -100,11 +97,8 @@ func checkSummary(s section, globs, sensors []string) {
 		return
 	}
 	for _, glob := range globs {
-		sensor, _, _ := strings.Cut(glob, ".")
-		if err := agent.CheckName(strings.ReplaceAll(glob, "*", "x")); err != nil {
-			s.fail("summary", "%q is not the name of a reading, such as %q or %q", glob, "outside.temperature", "outside.*")
-		} else if !strings.Contains(sensor, "*") && !slices.Contains(sensors, sensor) {
-			s.fail("summary", "there is no sensor or output %q%s", sensor, options(sensor, sensors))
+		if problem := globProblem(glob, "sensor or output", sensors); problem != "" {
+			s.fail("summary", "%s", problem)
 		}
 	}
 }

@@ -352,7 +352,10 @@ sensor   pipit, self, every 1m, bus sysfs
 sensor   boiler, file, every 1m, bus sensor:boiler
 sensor   simulated, sim, every 5s, bus sysfs
 output   lamp, sim, begins off, safe off when exit
-output   fan, sim, begins 0 %, safe 0 % when exit, max_on 2h`
+output   fan, sim, begins 0 %, safe 0 % when exit, max_on 2h
+field    board.load*, precision 2, change 0.1
+field    simulated, unit °C, reject 85, valid -40 to 60, offset -0.5, max_step 5, smooth median of 3, stale after 2m
+field    boiler, 2 points, change 1%, heartbeat 30m`
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}

@@ -161,6 +161,26 @@ path = "`+filepath.Join(dir, "absent")+`"
 	}
 }
 
+// Read shows what would be published, and what would be discarded and why.
+func TestReadAppliesTheFields(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "level", "12.5\n", 0o600)
+	table := func(name string) string {
+		return "[sensor." + name + "]\nkind = \"file\"\npath = \"" + filepath.Join(dir, "level") + "\"\nunit = \"cm\"\n"
+	}
+	path := write(t, dir, "c.toml", table("tank")+table("well")+`
+[field.tank]
+scale = 2
+offset = 1
+[field.well]
+valid = [0, 10]
+`, 0o600)
+	code, out, errs := call(t, "read", "--config", path)
+	if code != exitOK || !strings.Contains(out, " tank 26 cm [") || !strings.Contains(out, " well 12.5 cm (uncertain: "+discarded+")") {
+		t.Errorf("exit %d, %s:\n%s", code, errs, out)
+	}
+}
+
 func TestReadSaysNoTimeOfAReadThatWasNone(t *testing.T) {
 	var out bytes.Buffer
 	r := timedReading{Reading: agent.Reading{Name: "a", Quality: agent.Fault, Reason: "not read"}}

@@ -55,11 +55,24 @@ type timedReading struct {
 	read bool
 }
 
+// discarded is the reason of a number that its field's rule does not let pass.
+const discarded = "its [field] discards this number"
+
 // readOnce reads each sensor as the agent would and returns what that put on
-// the board. A sensor that does not answer costs its timeout.
+// the board, through the fields. A number that these discard is shown as it is,
+// uncertain. A sensor that does not answer costs its timeout.
 func readOnce(ctx context.Context, cfg *config.Config) []timedReading {
 	var board agent.Board
-	poller := agent.Poller{Tasks: cfg.Sensors, Put: func(r agent.Reading) { board.Put(r) }, Remove: board.Remove}
+	fields := agent.Fields{Rules: cfg.Fields, Next: func(r agent.Reading) { board.Put(r) }}
+	put := func(r agent.Reading) {
+		raw := r
+		if raw.OK() {
+			raw.Quality, raw.Reason = agent.Uncertain, discarded
+		}
+		board.Put(raw)
+		fields.Put(r)
+	}
+	poller := agent.Poller{Tasks: cfg.Sensors, Put: put, Remove: board.Remove}
 	took := poller.Once(ctx)
 	var list []timedReading
 	for _, r := range board.All() {

@@ -134,18 +134,26 @@ func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 		Server: cfg.XMPP.Server, DirectTLS: cfg.XMPP.DirectTLS, RootCAs: cfg.XMPP.RootCAs, AllowPlain: cfg.XMPP.AllowPlain,
 		PubSub: cfg.XMPP.PubSub, Access: cfg.XMPP.Access, Summary: cfg.Device.Summary, Interval: slowest(cfg.Sensors),
 	}, a, log)
+	fields := &agent.Fields{Rules: cfg.Fields, Next: a.Put, Refresh: a.Refresh, Log: log}
 	outputs := &agent.Outputs{Tasks: cfg.Outputs, Put: a.Put, Board: &a.Board, Offline: link.OfflineSince, State: st, Log: log}
 	status := func() []string { return slices.Concat(link.Status(), clock.Status(), storeStatus(st.Stats())) }
 	h := &health{store: st.Stats, link: func() linkCounters { return linkCounters(link.Counters()) }, log: log}
 	bindSelf(cfg.Sensors, h)
 	a.Commands = commands.All(&commands.Device{
-		Agent: a, Status: status, Counters: h.lines, Sensors: cfg.Sensors, Outputs: outputs, FullJID: link.FullJID,
+		Agent: a, Status: status, Counters: h.lines, Sensors: cfg.Sensors, Fields: fields, Outputs: outputs, FullJID: link.FullJID,
 	})
-	poller := &agent.Poller{Tasks: cfg.Sensors, Seed: cfg.XMPP.JID, Put: a.Put, Remove: a.Board.Remove, Log: log}
+	remove := func(name string) {
+		fields.Remove(name)
+		a.Board.Remove(name)
+	}
+	poller := &agent.Poller{Tasks: cfg.Sensors, Seed: cfg.XMPP.JID, Put: fields.Put, Remove: remove, Log: log}
 
+	if slices.ContainsFunc(cfg.Outputs, func(t agent.OutputTask) bool { return t.Kind == "gpio" }) {
+		log.Info("gpio outputs", "note", sensors.NewHost("/").CrashNote())
+	}
 	log.Info("starting", "version", version(), "device", a.Name, "sensors", len(cfg.Sensors), "outputs", len(cfg.Outputs), "people", len(cfg.People))
 	defer log.Info("stopped")
-	return errors.Join(together(ctx, clock.Run, outputs.Run, poller.Run, link.Run, st.Run, h.Run), st.Close())
+	return errors.Join(together(ctx, clock.Run, outputs.Run, fields.Run, poller.Run, link.Run, st.Run, h.Run), st.Close())
 }
 
 // newClock returns the clock of a device, nil for one that is trusted.
