@@ -66,6 +66,7 @@ type Built struct {
 func Kinds() []Kind {
 	return []Kind{
 		systemKind(), hwmonKind(), thermalKind(), iioKind(), w1Kind(), powerKind(),
+		bme280Kind(), bmp280Kind(), bmp180Kind(), aht20Kind(), sht4xKind(), scd4xKind(),
 		tmp102Kind(), mcp9808Kind(), bh1750Kind(), ads1115Kind(), ina219Kind(), mcp3008Kind(),
 		gpioKind(), fileKind(), simKind(),
 	}

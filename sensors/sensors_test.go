@@ -33,6 +33,7 @@ func TestKindsAreComplete(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{
 		"system", "hwmon", "thermal", "iio", "w1", "power",
+		"bme280", "bmp280", "bmp180", "aht20", "sht4x", "scd4x",
 		"tmp102", "mcp9808", "bh1750", "ads1115", "ina219", "mcp3008",
 		"gpio", "file", "sim",
 	}, names); diff != "" {
@@ -68,6 +69,12 @@ func TestExamplesShowEveryKey(t *testing.T) {
 		"hwmon":   {"chip"},
 		"thermal": {"zone"},
 		"file":    {"path", "what", "unit", "scale", "offset"},
+		"bme280":  {"bus", "address"},
+		"bmp280":  {"bus", "address"},
+		"bmp180":  {"bus", "address"},
+		"aht20":   {"bus", "address"},
+		"sht4x":   {"bus", "address"},
+		"scd4x":   {"bus", "address", "altitude", "temperature_offset"},
 		"sim":     {"shape", "min", "max", "period", "step", "unit", "seed", "fault", "fault_after", "fault_for"},
 		"w1":      {"id", "names"},
 		"iio":     {"device", "fields"},
@@ -136,6 +143,20 @@ func TestBadConfig(t *testing.T) {
 			`debounce: it must be between 0s and 1s`, `scale: 0 would count nothing`, `rate_per: it must be between 1s and 24h`,
 			`unit: "furlongs" is not a known unit (use one of the unit table, such as °C, %, hPa, V)`,
 			`rate_unit: "mm/H" is not a known unit (did you mean "mm/h"?)`}},
+		{"bme280", "bus = 256\naddress = 0x78", []string{
+			`bus: 256 is no i2c bus: write N of /dev/i2c-N`,
+			`address: 0x78 is no address of this chip (allowed: 0x76, 0x77)`}},
+		{"bmp280", `address = 0x75`, []string{`address: 0x75 is no address of this chip (allowed: 0x76, 0x77)`}},
+		{"bmp180", `address = 0x76`, []string{`address: 0x76 is no address of this chip (allowed: 0x77)`}},
+		{"aht20", `address = 0x39`, []string{`address: 0x39 is no address of this chip (allowed: 0x38)`}},
+		{"sht4x", `address = 0x47`, []string{`address: 0x47 is no address of this chip (allowed: 0x44, 0x45, 0x46)`}},
+		{"scd4x", "address = 0\naltitude = -1\ntemperature_offset = 20.5", []string{
+			`address: 0x00 is no address of this chip (allowed: 0x62)`,
+			`altitude: -1 m is not within 0 to 3000`,
+			`temperature_offset: 20.5 °C is not within 0 to 20`}},
+		{"scd4x", "altitude = 3001\ntemperature_offset = -1", []string{
+			`altitude: 3001 m is not within 0 to 3000`,
+			`temperature_offset: -1 °C is not within 0 to 20`}},
 		{"sim", `shape = "sin"`, []string{`shape: "sin" is not known (did you mean "sine"? allowed: sine, walk, square, constant)`}},
 		{"sim", `fault = "hung"`, []string{`fault: "hung" is not known (did you mean "hang"? allowed: none, fault, missing, stuck, nan, hang, flap)`}},
 		{"sim", "min = 3\nmax = 2\nstep = -1\nperiod = \"0s\"", []string{
