@@ -1,4 +1,4 @@
-# Targets for people; `make help` lists them. CI runs `make test` by .ci/run.
+# Targets for people; `make help` lists them. CI runs `make test` and `make emulate` by .ci/run.
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME = 10s
@@ -10,7 +10,7 @@ ARGS =
 BUILDVCS = $(shell git rev-parse --verify -q HEAD >/dev/null 2>&1 && echo auto || echo false)
 
 .NOTPARALLEL:
-.PHONY: build demo test lint cross bench soak fuzz clean help
+.PHONY: build demo test emulate lint cross bench soak fuzz clean help
 
 build: ## the pipit binary for this machine
 	CGO_ENABLED=0 go build -trimpath -buildvcs=$(BUILDVCS) -o pipit ./agent/pipit
@@ -25,11 +25,17 @@ test: ## everything CI checks: packages, lint, cross builds, all tests with the 
 	$(MAKE) --no-print-directory lint cross
 	go test -race -count=1 ./...
 
+emulate: ## pipit on emulated boards: a Raspberry Pi Zero and an AST2600 (downloads 90 MB once)
+	.ci/setup emulate
+	go test -tags emulate -count=1 -v -timeout 40m -run '^TestBoard' ./cross/emulate
+
 lint: ## gofmt, go vet, staticcheck
 	@files=$$("$$(go env GOROOT)/bin/gofmt" -l .) && \
 	if [ -n "$$files" ]; then echo "not formatted; run gofmt -w on:" $$files >&2; exit 1; fi
 	go vet ./...
+	go vet -tags emulate ./cross/emulate
 	go run $(STATICCHECK) ./...
+	go run $(STATICCHECK) -tags emulate ./cross/emulate
 
 cross: ## static binaries for all boards in dist/, with SHA256SUMS
 	cross/build

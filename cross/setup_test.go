@@ -123,7 +123,7 @@ func TestSetupWithoutApt(t *testing.T) {
 		{"not Debian, no prosody", machine{uid: "0", without: append(noDpkg, "prosody")}, "demo", 1,
 			"setup: this is not Debian and these programs are missing: prosody\n" +
 				"setup: install what Debian calls: prosody lua-sec lua-event lua-unbound\n"},
-		{"no such group", machine{packages: allInstalled, uid: "0"}, "all", 2, "usage: .ci/setup demo|test\n"},
+		{"no such group", machine{packages: allInstalled, uid: "0"}, "all", 2, "usage: .ci/setup demo|test|emulate\n"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -136,12 +136,18 @@ func TestSetupWithoutApt(t *testing.T) {
 	}
 }
 
-// TestSetupForTests holds the list of packages that the tests need.
-func TestSetupForTests(t *testing.T) {
-	_, _, calls := machine{uid: "0"}.setup(t, "test")
-	want := []string{aptUpdate, aptInstall + " prosody lua-sec lua-event lua-unbound prosody-modules lua-readline lua-zlib" +
-		" ejabberd python3-slixmpp qemu-user-static gcc libc6-dev ca-certificates git"}
-	if diff := cmp.Diff(want, calls); diff != "" {
-		t.Errorf("apt-get calls (-want +got):\n%s", diff)
+// TestSetupLists holds the lists of packages that the tests and the emulated
+// boards need.
+func TestSetupLists(t *testing.T) {
+	const server = " prosody lua-sec lua-event lua-unbound"
+	for group, list := range map[string]string{
+		"test": server + " prosody-modules lua-readline lua-zlib ejabberd python3-slixmpp" +
+			" qemu-user-static gcc libc6-dev ca-certificates git",
+		"emulate": server + " python3-slixmpp qemu-system-arm xz-utils ca-certificates git",
+	} {
+		_, _, calls := machine{uid: "0"}.setup(t, group)
+		if diff := cmp.Diff([]string{aptUpdate, aptInstall + list}, calls); diff != "" {
+			t.Errorf("%s: apt-get calls (-want +got):\n%s", group, diff)
+		}
 	}
 }
