@@ -54,6 +54,7 @@ ca_file = %[4]q
 
 [people]
 "owner@%[2]s" = "owner"
+"operator@%[2]s" = "operator"
 "viewer@%[2]s" = "viewer"
 
 [sensor.level]
@@ -66,6 +67,15 @@ every = "200ms"
 kind = "file"
 path = %[7]q
 every = "1s"
+
+[output.pump]
+kind = "sim"
+min_off = "30s"
+
+[output.lamp]
+kind = "sim"
+what = "range"
+max_on = "1h"
 `, dir, s.Domain, s.Addr, s.CAFile, extra, b.level, filepath.Join(dir, "absent")), 0o600)
 	cfg, err := load(path)
 	if err != nil {
@@ -175,6 +185,7 @@ func TestWire(t *testing.T) {
 			{"questions", questions},
 			{"ad-hoc form", adHocForm},
 			{"chat", chatting},
+			{"outputs", switching},
 			{"late command", lateCommand},
 			{"strangers get nothing", strangersGetNothing},
 			{"malformed stanzas", malformedStanzas},
@@ -307,6 +318,54 @@ func chatting(t *testing.T, b *bench) {
 	owner.Wait(xmpptest.Has("<body>", "encrypt"), patience)
 	owner.Chat(full, "> quoted\nwho", "<reply xmlns='urn:xmpp:reply:0' id='x'/><fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:reply:0'><body start='0' end='9'/></fallback>")
 	owner.Wait(xmpptest.Has("<body>", "owner@"+xmpptest.Domain), patience)
+}
+
+// Outputs are switched by chat line and by ad-hoc form; what they have is a
+// reading like any other.
+func switching(t *testing.T, b *bench) {
+	operator := b.client(t, "operator/phone")
+	operator.Notify("pipit/lamp")
+	state := func(value float64) {
+		t.Helper()
+		arrives(t, operator, "pipit/lamp", func(_ string, r agent.Reading) bool {
+			f, ok := r.Value.Float()
+			return ok && r.OK() && f == value && r.Unit == "%"
+		})
+	}
+	operator.Chat(full, "set lamp 40 for 10m", "")
+	operator.Wait(xmpptest.Has("<body>", "lamp: 40 %, until ", "(10m)"), patience)
+	state(40)
+
+	const command = "<command xmlns='http://jabber.org/protocol/commands' node='set'"
+	form := operator.IQ(full, "set", command+"/>")
+	for _, want := range []string{`status="executing"`, `var="output"`, "<option", "pump", `var="value"`, `var="for"`} {
+		if !strings.Contains(form, want) {
+			t.Errorf("no %q in the form:\n%s", want, form)
+		}
+	}
+	submit := "<x xmlns='jabber:x:data' type='submit'><field var='output'><value>lamp</value></field>" +
+		"<field var='value'><value>%s</value></field></x></command>"
+	got := operator.IQ(full, "set", command+" sessionid='"+sessionOf(t, form)+"'>"+fmt.Sprintf(submit, "101"))
+	if !strings.Contains(got, `status="executing"`) || !strings.Contains(got, "101 is not between 0 and 100") {
+		t.Errorf("a value out of range does not bring the form back:\n%s", got)
+	}
+	got = operator.IQ(full, "set", command+" sessionid='"+sessionOf(t, form)+"'>"+fmt.Sprintf(submit, "off"))
+	if !strings.Contains(got, `status="completed"`) || !strings.Contains(got, "lamp: 0 %.") {
+		t.Errorf("the form does not switch the lamp off:\n%s", got)
+	}
+	state(0)
+
+	// The pump went off less than min_off ago: with the start.
+	operator.Chat(full, "toggle pump", "")
+	operator.Wait(xmpptest.Has("<body>", "refused: pump ", "(min_off)"), patience)
+	operator.Chat(full, "outputs", "")
+	operator.Wait(xmpptest.Has("<body>", "2 outputs.", "more (min_off)"), patience)
+
+	viewer := b.client(t, "viewer/phone")
+	viewer.Chat(full, "set lamp on", "")
+	viewer.Wait(xmpptest.Has("<body>", "do not know"), patience)
+	viewer.Chat(full, "outputs", "")
+	viewer.Wait(xmpptest.Has("<body>", "2 outputs.", "lamp", "0 %"), patience)
 }
 
 // A command that waited on the server for minutes is not run.

@@ -19,6 +19,7 @@ const Domain = "pipit.example"
 const (
 	Device   = "device"
 	Owner    = "owner"
+	Operator = "operator"
 	Viewer   = "viewer"
 	Stranger = "stranger"
 )
@@ -62,7 +63,7 @@ func BothAtOnce(t *testing.T, f func(t *testing.T, s *server.Server), opts ...fu
 func start(t testing.TB, start func(context.Context, server.Options) (*server.Server, error), opts []func(*server.Options)) *server.Server {
 	t.Helper()
 	o := server.Options{Domain: Domain, Publishers: []string{Device}, Accounts: make(map[string]string)}
-	for _, local := range []string{Device, Owner, Viewer, Stranger} {
+	for _, local := range []string{Device, Owner, Operator, Viewer, Stranger} {
 		o.Accounts[local] = Password(local)
 	}
 	for _, change := range opts {
