@@ -8,13 +8,15 @@
 // no race for the bus, and mostly no rights needed. Where the kernel has no
 // driver loaded, a chip is read from here:
 //
-//   - periph.io/x/devices has drivers of I²C chips. They run on a bus of our
-//     own (i2c.go), because they trust it too far: some loop until a status bit
-//     changes, some drop the error of a transfer. Ours ends each transfer by a
-//     deadline and each Read by a bound, keeps the errno, takes a short transfer
-//     for an error, and lets one transfer at a time onto a bus. A driver that
-//     gives wrong numbers in spite of that is replaced by one of our own; its
-//     file says why.
+//   - The bus of I²C is our own (i2c.go). It ends each transfer by a deadline
+//     and each Read by a bound, keeps the errno, takes a short transfer for an
+//     error, and lets one transfer at a time onto a bus. It is periph's i2c.Bus,
+//     so that a driver of periph.io/x/devices can run on it, also one that loops
+//     until a status bit changes or drops the error of a transfer.
+//   - For the kinds here those drivers are not used: they hide what a guard
+//     against a brown-out must see, or sleep where nobody can end it, or give
+//     wrong numbers; the file of each kind says which. Tests run theirs on our
+//     bus and compare.
 //   - periph.io/x/host is not used. Its host.Init can panic the process, close
 //     file descriptor 0 and wait for ever; its I²C and SPI keep pointers as
 //     numbers across a stack that may move, which gives wrong values; its GPIO
