@@ -509,3 +509,23 @@ func TestOutputChangedBySomebodyElse(t *testing.T) {
 			"1h1m0s pump false") // every 10 min; max_on counts from when it was seen
 	})
 }
+
+// Why an output could not be set is not lost when it is looked at later.
+func TestOutputKeepsWhyItCouldNotBeSet(t *testing.T) {
+	task := relay("pump")
+	fake(task).setErr = errors.New("the group gpio is needed")
+	fake(task).getErr = &MissingError{"it was not set yet"}
+	bubble(t, []OutputTask{task}, func(t *testing.T, p *Outputs, tp *tape) {
+		for _, d := range []time.Duration{time.Second, 11 * time.Second, 5 * time.Minute} {
+			pass(d)
+			if got, want := p.States()[0].Text, "fault: the group gpio is needed"; got != want {
+				t.Errorf("%s later: %s, want %s", d, got, want)
+			}
+		}
+		fake(task).with(func(f *fakeOutput) { f.setErr, f.getErr = nil, nil })
+		pass(time.Minute)
+		if got := p.States()[0].Text; got != "off" {
+			t.Errorf("once it can be set: %s", got)
+		}
+	})
+}

@@ -25,7 +25,7 @@ wrong, and the exit code is 2.`,
 			for _, w := range cfg.Warnings {
 				io.WriteString(c.ErrOrStderr(), "warning: "+w+"\n")
 			}
-			_, err = io.WriteString(c.OutOrStdout(), cfg.Describe())
+			_, err = io.WriteString(c.OutOrStdout(), cfg.Describe()+"\n")
 			return err
 		},
 	}
