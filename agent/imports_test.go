@@ -33,7 +33,7 @@ var owners = []struct {
 	{"go.etcd.io/bbolt", "agent/store", false},
 	{"periph.io/", "sensors", true},
 	{"github.com/warthog618/go-gpiocdev", "sensors", true},
-	{"golang.org/x/sys/unix", "sensors", false},
+	{"golang.org/x/sys/unix", "sensors", true},
 	{"github.com/eclipse/paho", "bridge", false},
 }
 

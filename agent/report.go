@@ -81,7 +81,8 @@ func (rep *report) take(o outcome) {
 	}
 }
 
-// accept puts one reading that a sensor returned.
+// accept puts one reading that a sensor returned. One that was put already,
+// with its time, is not new: a device that talks by itself has said nothing since.
 func (rep *report) accept(r Reading, at time.Time) {
 	r.Name = rep.name(r.Name)
 	x := rep.find(r.Name)
@@ -96,9 +97,12 @@ func (rep *report) accept(r Reading, at time.Time) {
 		r.Value = Value{}
 	}
 	r.Reason = cut(r.Reason, MaxReason)
+	same := r == x.last && x.put && !x.gone
 	x.round, x.gone = rep.round, false
 	rep.unstand()
-	rep.set(x, r)
+	if !same {
+		rep.set(x, r)
+	}
 }
 
 // fail puts a reading without value on every field that is there, or on the

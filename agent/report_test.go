@@ -19,6 +19,7 @@ func TestPollOutcomes(t *testing.T) {
 		err      error
 		want     []string // without the time
 	}
+	line := Reading{Name: "t", Value: Number(7), Time: time.Unix(1e9, 0)}
 	temp, hum := Reading{Name: "t", Value: Number(1)}, Reading{Name: "h", Value: Number(2)}
 	for name, c := range map[string]struct {
 		fields []string
@@ -55,6 +56,14 @@ func TestPollOutcomes(t *testing.T) {
 			{nil, nil, nil},
 			{nil, errors.New("crc"), []string{"s fault: crc"}},
 			{[]Reading{hum}, nil, []string{"s removed", "s.h 2"}},
+		}},
+		"the same line of a device that talks by itself": {nil, []step{
+			{[]Reading{line}, nil, []string{"s.t 7"}},
+			{[]Reading{line}, nil, nil},
+			{nil, errors.New("crc"), []string{"s.t fault: crc"}},
+			{[]Reading{line}, nil, []string{"s.t 7"}},
+			{nil, nil, []string{"s.t missing: no longer reported"}},
+			{[]Reading{line}, nil, []string{"s.t 7"}},
 		}},
 		"nothing at all": {nil, []step{
 			{nil, nil, []string{"s missing: nothing reported"}},

@@ -7,7 +7,8 @@ import (
 
 // A Sensor is read by a Poller. Read returns the fields it found: Name holds the
 // field ("temperature"), or "" for a sensor that has just one. Time may be
-// zero, then it is the time at which Read returned. A field that cannot be
+// zero, then it is the time at which Read returned; a reading that is the same
+// as the last one, with its time, is not put again. A field that cannot be
 // read is a Reading with Fault or Missing and a Reason; an error says that the
 // whole sensor failed. Read must return when ctx ends if it can; it is never
 // called again before it has returned, and only from one goroutine at a time.

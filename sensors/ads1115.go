@@ -121,7 +121,7 @@ func (s *ads1115) convert(ctx context.Context, input uint16) (int16, error) {
 		return 0, err
 	}
 	for range adsPolls {
-		if err := settle(ctx, ads1115Time); err != nil {
+		if err := wait(ctx, ads1115Time); err != nil {
 			return 0, err
 		}
 		now, err := s.read(ads1115Config1)

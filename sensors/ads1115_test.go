@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -127,7 +126,7 @@ func TestADS1115EndsWithItsContext(t *testing.T) {
 		s, _ := plugged(t, ads1115Kind(), 0x48, newADSSim([8]int16{}), "")
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
-		if r, err := s.Read(ctx); !errors.Is(err, os.ErrDeadlineExceeded) {
+		if r, err := s.Read(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Read = %v, %v", r, err)
 		}
 		ctx, stop := context.WithCancel(t.Context())

@@ -1,10 +1,7 @@
 package sensors
 
 import (
-	"context"
-	"fmt"
 	"math"
-	"time"
 
 	"periph.io/x/conn/v3/i2c"
 
@@ -61,20 +58,6 @@ func airReadings(all ...measured) ([]agent.Reading, error) {
 		l.number(m.name, math.Round(m.value*100)/100, m.unit)
 	}
 	return l.readings, nil
-}
-
-// errNoTime is what wait returns when the end of ctx is too near.
-var errNoTime = fmt.Errorf("the timeout leaves the chip no time to measure: %w", context.DeadlineExceeded)
-
-// wait sleeps as the chip demands, or returns why ctx does not allow it.
-func wait(ctx context.Context, d time.Duration) error {
-	if pause(ctx, d) {
-		return nil
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return errNoTime
 }
 
 // blank tells whether all bits of b are the same: it comes from a line that

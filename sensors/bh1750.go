@@ -105,7 +105,7 @@ func (s *bh1750) measure(ctx context.Context) (uint16, error) {
 	if err := s.send(bh1750On, bh1750Reset, bh1750High, bh1750Low, bh1750OneTime); err != nil {
 		return 0, err
 	}
-	if err := settle(ctx, bh1750Time); err != nil {
+	if err := wait(ctx, bh1750Time); err != nil {
 		return 0, err
 	}
 	return s.data()

@@ -152,7 +152,7 @@ func (s *ina219) voltage(ctx context.Context) (float64, error) {
 			v := float64(raw>>3) * 0.004
 			return v, within(v, 0, 32, "V")
 		}
-		if err := settle(ctx, ina219Poll); err != nil {
+		if err := wait(ctx, ina219Poll); err != nil {
 			return 0, err
 		}
 	}

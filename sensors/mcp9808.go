@@ -114,7 +114,7 @@ func (s *mcp9808) again(ctx context.Context, raw uint16) (uint16, error) {
 	if raw == 0xFFFF {
 		return raw, nil
 	}
-	if err := settle(ctx, mcp9808Conversion); err != nil {
+	if err := wait(ctx, mcp9808Conversion); err != nil {
 		return 0, err
 	}
 	return s.read(mcp9808Temperature)

@@ -224,7 +224,7 @@ func (c *pca9685Chip) start(ctx context.Context, prescale byte) error {
 			return err
 		}
 	}
-	if err := settle(ctx, pca9685Wake); err != nil {
+	if err := wait(ctx, pca9685Wake); err != nil {
 		return err
 	}
 	mode, err := c.read(pca9685Mode1)

@@ -70,7 +70,7 @@ func Kinds() []Kind {
 		systemKind(), hwmonKind(), thermalKind(), iioKind(), w1Kind(), powerKind(),
 		bme280Kind(), bmp280Kind(), bmp180Kind(), aht20Kind(), sht4xKind(), scd4xKind(),
 		tmp102Kind(), mcp9808Kind(), bh1750Kind(), ads1115Kind(), ina219Kind(), mcp3008Kind(),
-		gpioKind(), fileKind(), simKind(),
+		gpioKind(), serialKind(), fileKind(), execKind(), httpKind(), cameraKind(), simKind(),
 	}
 }
 
@@ -98,7 +98,7 @@ type BuiltOutput struct {
 // OutputKinds returns the table of output kinds in the order of documentation.
 func OutputKinds() []OutputKind {
 	return []OutputKind{
-		gpioOutputKind(), pwmOutput(), servoOutput(), ledOutput(), pca9685Output(), simOutputKind(),
+		gpioOutputKind(), pwmOutput(), servoOutput(), ledOutput(), pca9685Output(), execOutputKind(), simOutputKind(),
 	}
 }
 

@@ -35,7 +35,7 @@ func TestKindsAreComplete(t *testing.T) {
 		"system", "hwmon", "thermal", "iio", "w1", "power",
 		"bme280", "bmp280", "bmp180", "aht20", "sht4x", "scd4x",
 		"tmp102", "mcp9808", "bh1750", "ads1115", "ina219", "mcp3008",
-		"gpio", "file", "sim",
+		"gpio", "serial", "file", "exec", "http", "camera", "sim",
 	}, names); diff != "" {
 		t.Error(diff)
 	}
@@ -43,8 +43,8 @@ func TestKindsAreComplete(t *testing.T) {
 
 func TestKindsWorkWithDefaults(t *testing.T) {
 	for _, k := range Kinds() {
-		if slices.Contains([]string{"file", "gpio"}, k.Name) {
-			continue // a path or a line is required
+		if slices.Contains([]string{"file", "gpio", "serial", "exec", "http"}, k.Name) {
+			continue // one key is required
 		}
 		b := build(t, k, NewHost(t.TempDir()), "")
 		if _, err := b.Sensor.Read(t.Context()); err != nil && !isMissing(err) {
@@ -86,6 +86,10 @@ func TestExamplesShowEveryKey(t *testing.T) {
 		"ina219":  {"bus", "address", "shunt", "max_current"},
 		"mcp3008": {"bus", "chip_select", "channels", "reference"},
 		"gpio":    {"line", "line_name", "chip", "what", "pull", "active_low", "debounce", "edge", "scale", "unit", "rate_per", "rate_unit"},
+		"serial":  {"port", "baud", "mode", "protocol", "pattern", "units", "send"},
+		"exec":    {"run", "what", "fields", "units", "unit"},
+		"http":    {"url", "json", "unit", "fields", "units", "token_file", "ca_file"},
+		"camera":  {"command", "device", "path", "width", "height", "quality", "rotate"},
 	}
 	for _, k := range Kinds() {
 		var got []string
@@ -197,6 +201,54 @@ func TestBadConfig(t *testing.T) {
 			`chip_select: -1 is no number of a device: write B and C of /dev/spidevB.C`,
 			`channels: "1-2" is not known (did you mean "1-0"? allowed: 0-1, 1-0, 2-3, 3-2, 4-5, 5-4, 6-7, 7-6, 0, 1, 2, 3, 4, 5, 6, 7)`,
 			`reference: it must be above 0`}},
+		{"serial", ``, []string{
+			`port: the path of a serial port is needed, such as "/dev/ttyUSB0"`,
+			`pattern: a regular expression of at most 1024 bytes is needed, such as "T=(?P<temperature>[-0-9.]+)"`}},
+		{"serial", "port = \"ttyUSB0\"\nbaud = 9601\nmode = \"8X1\"\nprotocol = \"nmae\"\npattern = \"(\"", []string{
+			`port: "ttyUSB0" is not a whole path: it must begin with /`,
+			`baud: 9601 is no standard rate, such as 4800, 9600, 19200, 38400, 57600 or 115200`,
+			`mode: "8X1" is not known: write data bits (7 or 8), parity (N, E or O) and stop bits (1 or 2), such as "8N1"`,
+			`protocol: "nmae" is not known (did you mean "nmea"? allowed: lines, nmea)`,
+			"pattern: error parsing regexp: missing closing ): `(`"}},
+		{"serial", "port = \"/dev/t\"\npattern = \"[0-9]+\"", []string{`pattern: it has no named group, such as (?P<temperature>[-0-9.]+)`}},
+		{"serial", "port = \"/dev/t\"\npattern = \"(?P<Temp>.)(?P<b>.)\"\nunits = { c = \"V\", b = \"Celcius\" }", []string{
+			`pattern: "Temp" is no name of a field: write a-z, 0-9, _ and -, such as "temp"`,
+			`units: "Celcius" is not a known unit (did you mean "°C"?)`,
+			`units: "c" is not known (did you mean "b"? allowed: Temp, b)`}},
+		{"serial", "port = \"/dev/t\"\nprotocol = \"nmea\"\nunits = { speed = \"km/h\" }\nsend = \"" + strings.Repeat("x", 257) + "\"", []string{
+			`send: it is longer than 256 bytes`, `pattern: pattern and units are for protocol = "lines"`}},
+		{"exec", ``, []string{`run: a program is needed, such as ["/usr/local/bin/measure", "--once"]`}},
+		{"exec", "run = [\"measure\", \"a\\u0000b\"]\nwhat = \"jsn\"\nfields = { a = \"b\" }\nunit = \"V\"", []string{
+			`run: "measure" is not a whole path: it must begin with /`,
+			`run: "a\x00b" is longer than 4 KiB or holds a NUL`,
+			`what: "jsn" is not known (did you mean "json"? allowed: number, json, text, bool)`,
+			`fields: fields and units are for what = "json"`,
+			`unit: a unit is for what = "number"`}},
+		{"exec", "run = [\"/x\"]\nwhat = \"json\"\nfields = { a = \"b..c\", a-b = \"\" }\nunits = { c = \"V\" }", []string{
+			`fields: "b..c": a key is needed at "..c"`,
+			`fields: a path has 1 to 256 bytes, such as "main.temp" or "sensors[0].value"`,
+			`units: "c" is not known (did you mean "a"? allowed: a, a-b)`}},
+		{"http", ``, []string{`url: an address that begins with https:// or http:// is needed`}},
+		{"http", `url = "https://anna:secret@example.org/"`, []string{`url: a name or a password does not belong into the url: use token_file`}},
+		{"http", "url = \"https://example.org/\"\njson = \"a\"\nfields = { b = \"c\" }\ntoken_file = \"token\"\nca_file = \"ca.pem\"", []string{
+			`token_file: "token" is not a whole path: it must begin with /`,
+			`ca_file: "ca.pem" is not a whole path: it must begin with /`,
+			`fields: there is json too: keep only one of them`}},
+		{"http", "url = \"https://example.org/\"\nfields = { b = \"c\" }\nunit = \"V\"", []string{`unit: a unit is for one value: the fields have units`}},
+		{"http", "url = \"https://example.org/\"\nunits = { b = \"V\" }", []string{`units: units are for fields: one value has a unit`}},
+		{"http", "url = \"https://example.org/\"\njson = \"a[\"\nunit = \"Vv\"", []string{
+			`json: "a[": a number or a key in double quotes, and ], are needed at "["`,
+			`unit: "Vv" is not a known unit (did you mean "V"?)`}},
+		{"camera", "command = \"fswebcm\"", []string{`command: "fswebcm" is not known (did you mean "fswebcam"? allowed: rpicam, fswebcam, file)`}},
+		{"camera", "device = \"/dev/video0\"\npath = \"/a.jpg\"\nwidth = 640\nquality = 0\nrotate = 90", []string{
+			`device: "/dev/video0" is no number of a camera, such as "0": "rpicam-still --list-cameras" lists them`,
+			`path: a path is for command = "file"`,
+			`width: 640 x 0: both from 1 to 8192, or both 0`,
+			`quality: 0 is not from 1 to 100`,
+			`rotate: 90 is neither 0 nor 180`}},
+		{"camera", "command = \"fswebcam\"\ndevice = \"video0\"", []string{`device: "video0" is not a whole path: it must begin with /`}},
+		{"camera", "command = \"file\"\nwidth = 640", []string{
+			`path: the path of a picture is needed`, `command: device, width, height and rotate are not for "file"`}},
 	}
 	for _, tt := range tests {
 		k := kinds[slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == tt.kind })]

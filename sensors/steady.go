@@ -113,6 +113,20 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// errNoTime is what wait returns when the end of ctx is too near.
+var errNoTime = fmt.Errorf("the timeout leaves the chip no time to measure: %w", context.DeadlineExceeded)
+
+// wait sleeps as the chip demands, or returns why ctx does not allow it.
+func wait(ctx context.Context, d time.Duration) error {
+	if pause(ctx, d) {
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return errNoTime
+}
+
 // An i2cChip is a driver on an I²C bus.
 type i2cChip struct {
 	bus     *i2cBus

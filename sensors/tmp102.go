@@ -138,7 +138,7 @@ func (s *tmp102) again(ctx context.Context, raw uint16) (uint16, error) {
 	if raw != 0 {
 		return raw, nil
 	}
-	if err := settle(ctx, tmp102Conversion); err != nil {
+	if err := wait(ctx, tmp102Conversion); err != nil {
 		return 0, err
 	}
 	return s.read(tmp102Temperature)

@@ -1,10 +1,7 @@
 package sensors
 
 import (
-	"context"
 	"encoding/binary"
-	"os"
-	"time"
 
 	"periph.io/x/conn/v3/i2c"
 )
@@ -47,17 +44,6 @@ func stuck(values ...uint16) error {
 		}
 	}
 	return implausible("every register reads 0x%04x: check SDA and the power of the chip", values[0])
-}
-
-// settle waits for a chip, or returns an error when ctx ends before that.
-func settle(ctx context.Context, d time.Duration) error {
-	switch {
-	case pause(ctx, d):
-		return nil
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	}
-	return os.ErrDeadlineExceeded
 }
 
 // within refuses a value that the chip's datasheet excludes.
