@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"text/template"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -122,20 +121,20 @@ func untilDead(ctx context.Context, srv *server.Server) error {
 	}
 }
 
-var demoTemplate = template.Must(template.New("config").Parse(`[device]
+const demoTemplate = `[device]
 name = "Demo"
 state_dir = "state"
 clock = "trust"
 summary = ["system.cpu_use", "system.load1", "simulated"]
 
 [xmpp]
-jid = "device@{{.Domain}}"
+jid = "device@${DOMAIN}"
 password_file = "password"
-server = "{{.Addr}}"
-ca_file = "{{.CAFile}}"
+server = "${ADDR}"
+ca_file = "${CA}"
 
 [people]
-"owner@{{.Domain}}" = "owner"
+"owner@${DOMAIN}" = "owner"
 
 [sensor.system]
 kind = "system"
@@ -149,19 +148,20 @@ min = 15.0
 max = 25.0
 period = "1m"
 unit = "°C"
-`))
+
+[output.lamp]
+kind = "sim"
+`
 
 // demoConfig writes a config as a user would and loads it as "pipit run" does.
 func demoConfig(dir string, srv *server.Server, password string) (*config.Config, error) {
 	if err := os.WriteFile(filepath.Join(dir, "password"), []byte(password), 0o600); err != nil {
 		return nil, err
 	}
+	values := map[string]string{"DOMAIN": srv.Domain, "ADDR": srv.Addr, "CA": srv.CAFile}
+	text := os.Expand(demoTemplate, func(name string) string { return values[name] })
 	path := filepath.Join(dir, "config.toml")
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := errors.Join(demoTemplate.Execute(f, srv), f.Close()); err != nil {
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
 	return load(path)
@@ -187,7 +187,7 @@ func demoOwner(ctx context.Context, srv *server.Server, password string, in io.R
 	}
 	fmt.Fprintf(out, `You are the owner of %s, on a private Prosody at %s.
 Your own client may join in: owner@%s, password %s, CA %s.
-Try: help, status, read, read sim*, who. Ctrl-D or Ctrl-C ends the demo.
+Try: help, status, read, read sim*, set lamp on, who. Ctrl-D or Ctrl-C ends the demo.
 `, full, srv.Addr, demoDomain, password, srv.CAFile)
 	return prompt(ctx, client, in, out)
 }

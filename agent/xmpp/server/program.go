@@ -1,12 +1,13 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"embed"
+	"os"
 	"os/exec"
 	"slices"
-	"text/template"
+	"strconv"
+	"strings"
 )
 
 //go:embed prosody.cfg.lua.tmpl ejabberd.yml.tmpl
@@ -28,24 +29,49 @@ type program struct {
 	addAccount func(ctx context.Context, s *Server, local, password string) error
 }
 
-// config is what the templates see.
+// config is what the templates are filled in with.
 type config struct {
 	Options
 	Dir                     string
 	Port, TLSPort, HTTPPort int
 }
 
-// Has tells whether a module or service is served.
-func (c config) Has(module string) bool { return !slices.Contains(c.Without, module) }
+// values returns what stands for ${NAME} in the templates. They are not of
+// text/template: that would keep every exported method of the program in it.
+func (c config) values() map[string]string {
+	values := map[string]string{
+		"DIR": c.Dir, "DOMAIN": c.Domain, "LOG": "info", "EXTRA": c.Extra,
+		"PORT": strconv.Itoa(c.Port), "TLS_PORT": strconv.Itoa(c.TLSPort), "HTTP_PORT": strconv.Itoa(c.HTTPPort),
+		"OPTIONS": "", "PROTOCOLS": "", "WITHOUT": quoted(c.Without, ""), "PUBLISHERS": quoted(c.Publishers, "@"+c.Domain),
+	}
+	if c.Debug {
+		values["LOG"] = "debug"
+	}
+	if c.TLS12 {
+		values["OPTIONS"], values["PROTOCOLS"] = `options = { "no_tlsv1_3" };`, ", no_tlsv1_3"
+	}
+	for _, module := range []string{"pubsub", "muc", "http_file_share"} {
+		values[module] = "" // a comment sign where it is not served
+		if slices.Contains(c.Without, module) {
+			values[module] = "--"
+		}
+	}
+	return values
+}
+
+// quoted writes a list as Lua has it.
+func quoted(list []string, behind string) string {
+	var b strings.Builder
+	for _, s := range list {
+		b.WriteString(strconv.Quote(s+behind) + "; ")
+	}
+	return b.String()
+}
 
 func (c config) render(name string) ([]byte, error) {
-	t, err := template.ParseFS(templates, name)
-	if err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	err = t.Execute(&b, c)
-	return b.Bytes(), err
+	text, err := templates.ReadFile(name)
+	values := c.values()
+	return []byte(os.Expand(string(text), func(name string) string { return values[name] })), err
 }
 
 func lookPath(look func(string) (string, error), file string, missing *MissingError) (string, error) {
