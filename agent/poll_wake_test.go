@@ -99,3 +99,30 @@ func TestPollHeedsAChatteringSensorWithin100ms(t *testing.T) {
 		t.Errorf("%d reads in 2 s of chatter", n)
 	}
 }
+
+// A sensor that has something new all the time is listened to every 100 ms.
+func TestPollRestsFromAChatteringSensor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBell()
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		rings, quiet := 0, make(chan struct{})
+		go func() {
+			defer close(quiet)
+			for ctx.Err() == nil {
+				select {
+				case b.wake <- struct{}{}:
+					rings++
+				case <-ctx.Done():
+				}
+			}
+		}()
+		p := Poller{Tasks: []Task{{Name: "door", Every: time.Hour, Sensor: b}}, Put: func(Reading) {}}
+		if err := p.Run(ctx); err != nil {
+			t.Error(err)
+		}
+		if <-quiet; rings < 15 || rings > 25 || len(b.reads) < 15 {
+			t.Errorf("%d rings were heard and %d reads came of them in 2 s", rings, len(b.reads))
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package sensors
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -127,32 +128,48 @@ func (p linePlace) find(chips []GPIOChip) (GPIOChip, GPIOLine, error) {
 // findChip returns the chip by label or name, else the one whose label begins
 // with "pinctrl-", as that of a Raspberry Pi's header does, else the only one.
 func (p linePlace) findChip(chips []GPIOChip) (GPIOChip, error) {
-	var labels []string
-	for _, c := range chips {
-		if labels = append(labels, c.Label); p.chip == c.Label || p.chip == c.Name {
-			return c, nil
+	var all, same []string
+	found := -1
+	for i, c := range chips {
+		all = append(all, c.Label+" ("+c.Name+")")
+		if p.chip != "" && (p.chip == c.Label || p.chip == c.Name) {
+			found, same = i, append(same, c.Name)
 		}
 	}
+	own := slices.IndexFunc(chips, func(c GPIOChip) bool { return strings.HasPrefix(c.Label, "pinctrl-") })
 	switch {
 	case len(chips) == 0:
 		return GPIOChip{}, missing("there is no GPIO chip in /dev")
+	case len(same) > 1:
+		return GPIOChip{}, misconfigured(nil, "%d GPIO chips have the label %q, write chip = one of: %s", len(same), p.chip, strings.Join(same, ", "))
+	case found >= 0:
+		return chips[found], nil
 	case p.chip != "":
-		return GPIOChip{}, missing("there is no GPIO chip %q; there are: %s", p.chip, strings.Join(labels, ", "))
-	}
-	own := slices.IndexFunc(chips, func(c GPIOChip) bool { return strings.HasPrefix(c.Label, "pinctrl-") })
-	if own < 0 && len(chips) > 1 {
-		return GPIOChip{}, misconfigured(nil, "there are several GPIO chips, write chip = one of: %s", strings.Join(labels, ", "))
+		return GPIOChip{}, missing("there is no GPIO chip %q; there are: %s", p.chip, strings.Join(all, ", "))
+	case own < 0 && len(chips) > 1:
+		return GPIOChip{}, misconfigured(nil, "there are several GPIO chips, write chip = one of: %s", strings.Join(all, ", "))
 	}
 	return chips[max(own, 0)], nil
 }
 
+// locate finds the line that is meant. A chip that cannot be read may be the
+// one, so the line is not looked for on another.
+func (h *Host) locate(p linePlace) (GPIOChip, GPIOLine, error) {
+	chips, unread := h.GPIOChips()
+	if p.chip != "" {
+		p.chip = strings.TrimPrefix(p.chip, "/dev/")
+		p.chip = cmp.Or(h.target("/dev/"+p.chip), p.chip) // Raspberry Pi OS: gpiochip4 is gpiochip0
+	}
+	chip, line, err := p.find(chips)
+	if unread != nil && (err != nil || p.chip == "") {
+		err = unread
+	}
+	return chip, line, err
+}
+
 // request finds a line and asks for it.
 func (h *Host) request(p linePlace, req LineRequest) (Line, error) {
-	chips, err := h.GPIOChips()
-	if err != nil {
-		return nil, err
-	}
-	chip, info, err := p.find(chips)
+	chip, info, err := h.locate(p)
 	if err != nil {
 		return nil, err
 	}
@@ -160,17 +177,26 @@ func (h *Host) request(p linePlace, req LineRequest) (Line, error) {
 	line, err := h.OpenLine(req)
 	switch {
 	case errors.Is(err, syscall.EBUSY):
-		holder := "another program or driver"
-		if info.Consumer != "" {
-			holder = strconv.Quote(info.Consumer)
-		}
-		return nil, misconfigured(err, "%s is held by %s: stop that, or use another line", p, holder)
+		return nil, misconfigured(err, "%s is held by %s", p, holder(info.Consumer))
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
 		return nil, misconfigured(err, "open /dev/%s: put the user that runs pipit into the group gpio", chip.Name)
+	case errors.Is(err, syscall.ENXIO) && req.Edge != nil:
+		return nil, misconfigured(err, "%s has no interrupt, so its edges cannot be seen: use another line, or wire the INT of its chip", p)
 	case errors.Is(err, syscall.ENOTTY), errors.Is(err, syscall.ENOTSUP), errors.Is(err, syscall.EINVAL):
 		return nil, misconfigured(err, "%s: the kernel or this chip cannot do what pull, drive or debounce ask for (it needs Linux 5.10)", p)
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", p, err)
 	}
 	return line, nil
+}
+
+// holder says who has a line and what to do about it.
+func holder(consumer string) string {
+	switch consumer {
+	case "":
+		return "another program or driver: stop that, or use another line"
+	case gpioConsumer:
+		return "pipit: is it in the config twice, or does a second pipit run?"
+	}
+	return strconv.Quote(consumer) + ": stop that, or use another line"
 }

@@ -21,21 +21,24 @@ import (
 // runtime's poller, which takes no thread and ends with the line.
 
 const (
-	maxChips    = 64
-	maxLines    = 1024 // of one chip
-	edgeBuffer  = 256  // edges that the kernel keeps for us
-	edgeBytes   = 48   // sizeof(struct gpio_v2_line_event)
-	edgesAtOnce = 16
+	maxChips   = 64
+	maxLines   = 1024 // of one chip
+	edgeBuffer = 256  // edges that the kernel keeps for us, and that are read at once
+	edgeBytes  = 48   // sizeof(struct gpio_v2_line_event)
+
+	// edgeRest comes after each read of edges: a contact that chatters costs
+	// 200 reads a second, whatever it does. Up to 51200 edges a second are all
+	// seen; of more, the kernel's numbers tell how many were not.
+	edgeRest = 5 * time.Millisecond
 )
 
 // realGPIOChips lists the chips of this machine with their lines. Raspberry Pi
 // OS has a symbolic link from one chip to another: links are left out.
-func (h *Host) realGPIOChips() ([]GPIOChip, error) {
+func (h *Host) realGPIOChips() (chips []GPIOChip, failed error) {
 	names, err := h.list("/dev")
 	if err != nil {
 		return nil, err
 	}
-	var chips []GPIOChip
 	for _, name := range names {
 		if !strings.HasPrefix(name, "gpiochip") || len(chips) == maxChips {
 			continue
@@ -45,17 +48,33 @@ func (h *Host) realGPIOChips() ([]GPIOChip, error) {
 		}
 		chip, err := readChipInfo(h.path("/dev/" + name))
 		switch {
-		case errors.Is(err, fs.ErrPermission):
-			return nil, misconfigured(err, "open /dev/%s: put the user that runs pipit into the group gpio", name)
-		case err != nil:
-			return nil, fmt.Errorf("/dev/%s: %w", name, err)
+		case err == nil:
+			chips = append(chips, chip)
+		case chipGone(err): // since it was listed
+		case failed == nil:
+			failed = chipError(name, err)
 		}
-		chips = append(chips, chip)
 	}
-	if len(chips) == 0 {
+	if len(chips) == 0 && failed == nil {
 		return nil, missing("there is no /dev/gpiochip*")
 	}
-	return chips, nil
+	return chips, failed
+}
+
+// chipGone tells whether a chip was unplugged.
+func chipGone(err error) bool {
+	return errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENXIO) || errors.Is(err, syscall.ENODEV)
+}
+
+// chipError says what to do about a chip that cannot be opened or asked.
+func chipError(name string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return misconfigured(err, "open /dev/%s: put the user that runs pipit into the group gpio", name)
+	case errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.ENOTTY):
+		return misconfigured(err, "/dev/%s does not know version 2 of the GPIO interface: Linux 5.10 or newer is needed", name)
+	}
+	return fmt.Errorf("/dev/%s: %w", name, err)
 }
 
 // openGPIO opens a chip and passes its descriptor on.
@@ -130,7 +149,9 @@ func lineBit(active bool) uapi.LineBitmap {
 // cdevLine is a requested line.
 type cdevLine struct {
 	file *os.File
+	stop chan struct{} // closed by Close
 	done chan struct{} // closed when Edge is called no more
+	deaf error         // why, when done is closed; nil: no edges were asked for
 }
 
 // realOpenLine requests a line of this machine.
@@ -149,28 +170,40 @@ func (h *Host) realOpenLine(req LineRequest) (Line, error) {
 		syscall.Close(int(r.Fd))
 		return nil, err
 	}
-	l := &cdevLine{file: os.NewFile(uintptr(r.Fd), req.Chip), done: make(chan struct{})}
-	if req.Edge == nil {
+	return newCdevLine(os.NewFile(uintptr(r.Fd), req.Chip), req.Edge), nil
+}
+
+// newCdevLine returns the line of a descriptor that does not block; edge may be nil.
+func newCdevLine(file *os.File, edge func(LineEdge)) *cdevLine {
+	l := &cdevLine{file: file, stop: make(chan struct{}), done: make(chan struct{})}
+	if edge == nil {
 		close(l.done)
 	} else {
-		go l.listen(req.Edge)
+		go l.listen(edge)
 	}
-	return l, nil
+	return l
 }
 
 // listen passes edges on until the line is closed or its chip is gone, which
 // Value tells.
 func (l *cdevLine) listen(edge func(LineEdge)) {
 	defer close(l.done)
-	buf := make([]byte, edgeBytes*edgesAtOnce)
+	buf := make([]byte, edgeBytes*edgeBuffer)
 	for {
 		n, err := l.file.Read(buf)
 		if err != nil {
+			l.deaf = err
 			return
 		}
 		now, mono := time.Now(), monotonicNow()
 		for at := 0; at+edgeBytes <= n; at += edgeBytes {
 			edge(parseEdge(buf[at:at+edgeBytes], now, mono))
+		}
+		select {
+		case <-l.stop:
+			l.deaf = os.ErrClosed
+			return
+		case <-time.After(edgeRest):
 		}
 	}
 }
@@ -208,8 +241,16 @@ func (l *cdevLine) ioctl(call func(fd uintptr) error) error {
 	return failed
 }
 
-// Value implements Line.
+// Value implements Line. A line whose edges come no more has no value either:
+// else a counter would stand still and look well.
 func (l *cdevLine) Value() (bool, error) {
+	select {
+	case <-l.done:
+		if l.deaf != nil {
+			return false, fmt.Errorf("edges come no more: %w", l.deaf)
+		}
+	default:
+	}
 	v := uapi.LineValues{Mask: 1}
 	err := l.ioctl(func(fd uintptr) error { return uapi.GetLineValuesV2(fd, &v) })
 	return v.Get(0) == 1, err
@@ -222,8 +263,9 @@ func (l *cdevLine) SetValue(active bool) error {
 	})
 }
 
-// Close implements Line.
+// Close implements Line. It is called once.
 func (l *cdevLine) Close() error {
+	close(l.stop)
 	err := l.file.Close()
 	<-l.done
 	return err

@@ -1,6 +1,8 @@
 package sensors
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,6 +18,7 @@ type simGPIO struct {
 	err      error // of requests
 	fail     error // of values
 	lose     bool  // a level that comes before the direction is lost
+	noIRQ    bool  // lines have no interrupts
 	seq      [32]uint32
 	requests []LineRequest
 	log      []string // what was done to outputs
@@ -52,6 +55,9 @@ func (g *simGPIO) request(req LineRequest) (Line, error) {
 	}
 	if g.held[req.Offset] != "" {
 		return nil, syscall.EBUSY
+	}
+	if g.noIRQ && (req.Edge != nil || req.Debounce > 0) {
+		return nil, syscall.ENXIO
 	}
 	g.requests = append(g.requests, req)
 	g.open++
@@ -131,6 +137,16 @@ func (g *simGPIO) drive(line int, high bool, lost uint32) {
 	}
 }
 
+// tell tells an edge that changes no level.
+func (g *simGPIO) tell(line int, rising bool, at time.Time) {
+	g.mu.Lock()
+	g.seq[line]++
+	e := LineEdge{Rising: rising, At: at, Seq: g.seq[line]}
+	edge := g.requests[len(g.requests)-1].Edge
+	g.mu.Unlock()
+	edge(e)
+}
+
 // set changes a fault.
 func (g *simGPIO) set(change func(*simGPIO)) {
 	g.mu.Lock()
@@ -144,6 +160,8 @@ func TestFindLine(t *testing.T) {
 		{Name: "gpiochip1", Label: "pinctrl-rp1", Lines: []GPIOLine{{Name: "ID_SDA"}, {Offset: 1, Name: "GPIO1"}}},
 	}
 	strange := []GPIOChip{two[0], {Name: "gpiochip2", Label: "mcp23017"}}
+	one := []GPIOLine{{}}
+	same := []GPIOChip{{"gpiochip0", "pinctrl-bcm2835", one}, {"gpiochip1", "pcf8574", one}, {"gpiochip2", "pcf8574", one}}
 	for _, tt := range []struct {
 		chips []GPIOChip
 		place linePlace
@@ -154,8 +172,11 @@ func TestFindLine(t *testing.T) {
 		{two, linePlace{"pca9555", 2, ""}, "gpiochip0 2"},
 		{two, linePlace{"gpiochip0", 0, ""}, "gpiochip0 0"},
 		{strange[:1], linePlace{"", 0, ""}, "gpiochip0 0"},
-		{strange, linePlace{"", 0, ""}, "there are several GPIO chips, write chip = one of: pca9555, mcp23017"},
-		{two, linePlace{"pca", 0, ""}, `there is no GPIO chip "pca"; there are: pca9555, pinctrl-rp1`},
+		{strange, linePlace{"", 0, ""}, "there are several GPIO chips, write chip = one of: pca9555 (gpiochip0), mcp23017 (gpiochip2)"},
+		{two, linePlace{"pca", 0, ""}, `there is no GPIO chip "pca"; there are: pca9555 (gpiochip0), pinctrl-rp1 (gpiochip1)`},
+		{same, linePlace{"pcf8574", 0, ""}, `2 GPIO chips have the label "pcf8574", write chip = one of: gpiochip1, gpiochip2`},
+		{same, linePlace{"gpiochip2", 0, ""}, "gpiochip2 0"},
+		{same, linePlace{"", 0, ""}, "gpiochip0 0"},
 		{nil, linePlace{"", 0, ""}, "there is no GPIO chip in /dev"},
 		{two, linePlace{"", 2, ""}, "pinctrl-rp1 has no line 2: its lines are 0 to 1"},
 		{two, linePlace{"", -1, "GPIO2"}, `pinctrl-rp1 has no line with the name "GPIO2": did you mean "GPIO1"?`},
@@ -173,6 +194,35 @@ func TestFindLine(t *testing.T) {
 	}
 }
 
+func TestLocateLine(t *testing.T) {
+	h := tree(t, map[string]string{"/dev/gpiochip0": "", "/dev/gpiochip4": "-> gpiochip0"})
+	g := plugGPIO(h)
+	unread := errors.New("open /dev/gpiochip1")
+	for _, tt := range []struct {
+		chip   string
+		unread error
+		want   string
+	}{
+		{"/dev/gpiochip0", nil, "gpiochip0 3"},
+		{"gpiochip4", nil, "gpiochip0 3"},
+		{"/dev/gpiochip4", nil, "gpiochip0 3"},
+		{"gpiochip1", nil, `there is no GPIO chip "gpiochip1"; there are: pinctrl-bcm2835 (gpiochip0)`},
+		{"gpiochip1", unread, "open /dev/gpiochip1"},
+		{"", unread, "open /dev/gpiochip1"}, // it may be the board's own
+		{"pinctrl-bcm2835", unread, "gpiochip0 3"},
+	} {
+		h.GPIOChips = func() ([]GPIOChip, error) { return []GPIOChip{g.chip()}, tt.unread }
+		chip, line, err := h.locate(linePlace{tt.chip, 3, ""})
+		got := fmt.Sprint(chip.Name, " ", line.Offset)
+		if err != nil {
+			got = err.Error()
+		}
+		if got != tt.want {
+			t.Errorf("%q: %s, want %s", tt.chip, got, tt.want)
+		}
+	}
+}
+
 func TestRequestSaysWhatToDo(t *testing.T) {
 	for _, tt := range []struct {
 		err  error
@@ -182,19 +232,25 @@ func TestRequestSaysWhatToDo(t *testing.T) {
 		{syscall.EBUSY, "gpio line 4 is held by another program or driver: stop that, or use another line"},
 		{syscall.ENOTTY, "it needs Linux 5.10"},
 		{syscall.EINVAL, "cannot do what pull, drive or debounce ask for"},
+		{syscall.ENXIO, "gpio line 4 has no interrupt, so its edges cannot be seen"},
 		{syscall.EIO, "gpio line 4: input/output error"},
 	} {
 		h := NewHost(t.TempDir())
 		plugGPIO(h).err = tt.err
-		_, err := h.request(linePlace{"", 4, ""}, LineRequest{})
-		if err == nil || !strings.Contains(err.Error(), tt.want) {
+		_, err := h.request(linePlace{"", 4, ""}, LineRequest{Edge: func(LineEdge) {}})
+		if err == nil || !strings.Contains(err.Error(), tt.want) || !errors.Is(err, tt.err) {
 			t.Errorf("%v: %v, want %q", tt.err, err, tt.want)
 		}
 	}
-	h := NewHost(t.TempDir())
-	plugGPIO(h).held[4] = "w1"
-	_, err := h.request(linePlace{"", -1, "GPIO04"}, LineRequest{})
-	if want := `gpio line GPIO04 is held by "w1": stop that, or use another line (device or resource busy)`; err == nil || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
+	for consumer, want := range map[string]string{
+		"w1":    `gpio line GPIO04 is held by "w1": stop that, or use another line (device or resource busy)`,
+		"pipit": `gpio line GPIO04 is held by pipit: is it in the config twice, or does a second pipit run? (device or resource busy)`,
+	} {
+		h := NewHost(t.TempDir())
+		plugGPIO(h).held[4] = consumer
+		_, err := h.request(linePlace{"", -1, "GPIO04"}, LineRequest{})
+		if err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
 	}
 }

@@ -2,7 +2,9 @@ package sensors
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"syscall"
 	"time"
 
 	"pipit/agent"
@@ -21,7 +23,7 @@ chip = ""             # label of the chip, such as "pinctrl-bcm2711"; empty: the
 what = "state"        # or "counter" (fields total, rate, lost), or "frequency"
 pull = "as-is"        # or "up", "down", "none"
 active_low = false    # true: low means true
-debounce = "10ms"     # shorter changes do not count; 0s to 1s
+debounce = "10ms"     # shorter changes do not count; 0s to 1s; if not given 10ms for a state, else 0s (a reed contact wants 20ms)
 edge = "rising"       # of counter and frequency: or "falling", "both"
 scale = 1.0           # of counter: so much for each pulse, such as 0.2794 mm of rain
 unit = "count"        # of counter: the unit of total
@@ -47,12 +49,35 @@ type gpioConfig struct {
 	RateUnit  string        `toml:"rate_unit"`
 }
 
+// notGiven stands for the debounce time that suits what is measured. What
+// counts has none: the kernel rounds the time up to its tick, 4 to 10 ms, and
+// a flow meter of 200 Hz would read 0 without a word.
+const notGiven time.Duration = -1
+
 func newGPIO(h *Host, decode func(any) error) (Built, error) {
-	cfg := gpioConfig{Line: -1, What: "state", Pull: "as-is", Debounce: 10 * time.Millisecond,
+	cfg := gpioConfig{Line: -1, What: "state", Pull: "as-is", Debounce: notGiven,
 		Edge: "rising", Scale: 1, Unit: "count", RatePer: time.Minute}
 	if err := decode(&cfg); err != nil {
 		return Built{}, err
 	}
+	if cfg.Debounce == notGiven {
+		if cfg.Debounce = 0; cfg.What == "state" {
+			cfg.Debounce = 10 * time.Millisecond
+		}
+	}
+	place, err := cfg.check()
+	if err != nil {
+		return Built{}, err
+	}
+	in := &gpioIn{host: h, place: place, cfg: cfg, wake: make(chan struct{}, 1)}
+	built := Built{Sensor: in, Fields: []string{""}, Every: 10 * time.Second}
+	if cfg.What == "counter" {
+		built.Fields = []string{"total", "rate", "lost"}
+	}
+	return built, nil
+}
+
+func (cfg *gpioConfig) check() (linePlace, error) {
 	var c checker
 	place := c.place(cfg.Chip, cfg.Line, cfg.LineName)
 	c.oneOf("what", cfg.What, "state", "counter", "frequency")
@@ -69,15 +94,7 @@ func newGPIO(h *Host, decode func(any) error) (Built, error) {
 		c.fail("rate_per", "it must be between 1s and 24h")
 	}
 	cfg.Unit, cfg.RateUnit = c.unit("unit", cfg.Unit), c.unit("rate_unit", cfg.RateUnit)
-	if err := c.err(); err != nil {
-		return Built{}, err
-	}
-	in := &gpioIn{host: h, place: place, cfg: cfg, wake: make(chan struct{}, 1)}
-	built := Built{Sensor: in, Fields: []string{""}, Every: 10 * time.Second}
-	if cfg.What == "counter" {
-		built.Fields = []string{"total", "rate", "lost"}
-	}
-	return built, nil
+	return place, c.err()
 }
 
 // gpioIn implements agent.Sensor, agent.Waker, agent.Troubled and io.Closer.
@@ -95,7 +112,9 @@ type gpioIn struct {
 	seq    uint32     // of the last edge; 0: none since the request
 	last   time.Time  // edge that counted; zero: none
 	active bool       // what that edge made of the line
-	told   bool       // that edge is in a reading
+	known  bool       // there was a reading since the request
+	said   bool       // the state of that
+	pulse  time.Time  // of the first edge since then that made it another; zero: none
 	settle *time.Timer
 	count  uint64 // edges since the start
 	lost   uint64 // of these, never seen
@@ -120,7 +139,7 @@ func (s *gpioIn) ring() {
 func (s *gpioIn) edge(e LineEdge) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if gap := e.Seq - s.seq - 1; s.seq != 0 && gap > 0 && gap < 1<<31 {
+	if gap := e.Seq - s.seq - 1; gap < 1<<31 {
 		s.lost += uint64(gap)
 		s.count += uint64(gap)
 	}
@@ -131,11 +150,15 @@ func (s *gpioIn) edge(e LineEdge) {
 		}
 		return
 	}
-	s.last, s.active, s.told = e.At, e.Rising, false
+	s.last, s.active = e.At, e.Rising
 	s.count++
-	if s.cfg.What == "state" {
-		s.ring()
+	if s.cfg.What != "state" {
+		return
 	}
+	if s.known && e.Rising != s.said && s.pulse.IsZero() {
+		s.pulse = e.At
+	}
+	s.ring()
 }
 
 // lookAgain has the line read when it has been quiet. It needs the lock.
@@ -154,15 +177,15 @@ func (s *gpioIn) Read(ctx context.Context) ([]agent.Reading, error) {
 	}
 	s.begin()
 	var active bool
+	now := time.Now() // an edge that comes after the level was read is later
 	err := s.try(ctx, func() (err error) {
 		active, err = s.line.Value()
 		return err
 	})
 	if err != nil {
 		s.Close()
-		return nil, misread(s.place, err)
+		return nil, &lineError{s.place, err}
 	}
-	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch s.cfg.What {
@@ -174,10 +197,6 @@ func (s *gpioIn) Read(ctx context.Context) ([]agent.Reading, error) {
 	return []agent.Reading{s.state(now, active)}, nil
 }
 
-func misread(p linePlace, err error) error {
-	return &lineError{p, err}
-}
-
 // A lineError says which line failed.
 type lineError struct {
 	place linePlace
@@ -187,19 +206,25 @@ type lineError struct {
 func (e *lineError) Error() string { return e.place.String() + ": " + e.err.Error() }
 func (e *lineError) Unwrap() error { return e.err }
 
-// open requests the line unless that is done.
+// open requests the line unless that is done. A state whose line has no
+// interrupt, as on many expanders, is seen at each Read only.
 func (s *gpioIn) open() error {
 	if s.line != nil {
 		return nil
 	}
 	s.mu.Lock()
 	s.seq, s.last, s.since = 0, time.Time{}, time.Time{}
+	s.known, s.pulse = false, time.Time{}
 	s.mu.Unlock()
-	counts := s.cfg.What != "state"
-	line, err := s.host.request(s.place, LineRequest{
-		ActiveLow: s.cfg.ActiveLow, Pull: s.cfg.Pull, Debounce: s.cfg.Debounce, Edge: s.edge,
-		Rising: !counts || s.cfg.Edge != "falling", Falling: !counts || s.cfg.Edge != "rising",
-	})
+	state := s.cfg.What == "state"
+	req := LineRequest{ActiveLow: s.cfg.ActiveLow, Pull: s.cfg.Pull}
+	edges := req
+	edges.Debounce, edges.Edge = s.cfg.Debounce, s.edge
+	edges.Rising, edges.Falling = state || s.cfg.Edge != "falling", state || s.cfg.Edge != "rising"
+	line, err := s.host.request(s.place, edges)
+	if state && errors.Is(err, syscall.ENXIO) {
+		line, err = s.host.request(s.place, req)
+	}
 	if err == nil {
 		s.line = line
 	}
@@ -207,21 +232,23 @@ func (s *gpioIn) open() error {
 }
 
 // state tells the level: for the debounce time after an edge what that edge
-// made of it, dated by it once.
+// made of it. A change is dated by its edge. A pulse that has come and gone
+// since the last Read is told as well, and then the line is read again.
 func (s *gpioIn) state(now time.Time, active bool) agent.Reading {
-	r := agent.Reading{Value: agent.Bool(active)}
-	if s.last.IsZero() {
-		return r
-	}
-	if now.Sub(s.last) < s.cfg.Debounce && active != s.active {
+	if !s.last.IsZero() && active != s.active && now.Sub(s.last) < s.cfg.Debounce {
 		active = s.active
-		r.Value = agent.Bool(active)
 		s.lookAgain() // the edge back may have come within the time, or not at all
 	}
-	if active == s.active && !s.told {
-		r.Time, s.told = s.last, true
+	at := now
+	switch {
+	case s.known && active == s.said && !s.pulse.IsZero():
+		active, at = !s.said, s.pulse
+		s.ring()
+	case !s.last.IsZero() && active == s.active && (!s.known || active != s.said):
+		at = s.last
 	}
-	return r
+	s.known, s.said, s.pulse = true, active, time.Time{}
+	return agent.Reading{Value: agent.Bool(active), Time: at}
 }
 
 func (s *gpioIn) counter(now time.Time) []agent.Reading {

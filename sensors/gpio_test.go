@@ -2,8 +2,11 @@ package sensors
 
 import (
 	"encoding/binary"
+	"errors"
+	"io"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -54,7 +57,7 @@ func readOne(t *testing.T, s agent.Sensor) agent.Reading {
 func TestGPIOStateIsToldAtOnceWithTheTimeOfTheEdge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, g := inputOf(t, `pull = "up"`)
-		if r := readOne(t, s); r.Value != agent.Bool(false) || !r.Time.IsZero() {
+		if r := readOne(t, s); r.Value != agent.Bool(false) || !r.Time.Equal(time.Now()) {
 			t.Errorf("at first %+v", r)
 		}
 		req := g.requests[0]
@@ -70,8 +73,12 @@ func TestGPIOStateIsToldAtOnceWithTheTimeOfTheEdge(t *testing.T) {
 		if r := readOne(t, s); r.Value != agent.Bool(true) || !r.Time.Equal(edge) {
 			t.Errorf("after the edge %+v, want true at %s", r, edge)
 		}
-		if r := readOne(t, s); r.Value != agent.Bool(true) || !r.Time.IsZero() {
+		if r := readOne(t, s); r.Value != agent.Bool(true) || !r.Time.Equal(time.Now()) {
 			t.Errorf("read again %+v, want true now", r)
+		}
+		g.tell(17, true, edge.Add(time.Millisecond)) // an edge that a Read has seen the effect of
+		if r := readOne(t, s); r.Value != agent.Bool(true) || !r.Time.Equal(time.Now()) {
+			t.Errorf("told twice: %+v, want true now", r)
 		}
 		if len(g.requests) != 1 {
 			t.Errorf("%d requests", len(g.requests))
@@ -104,6 +111,71 @@ func TestGPIOStateSettles(t *testing.T) {
 			t.Error("it wakes without an edge")
 		}
 	})
+}
+
+// What came and went between two Reads is told, and then what it is now.
+func TestGPIOStateTellsAPulse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, g := inputOf(t, `debounce = "0s"`)
+		readOne(t, s)
+		time.Sleep(time.Second)
+		var edges []time.Time
+		for _, high := range []bool{true, false, true, false} {
+			edges = append(edges, time.Now())
+			g.drive(17, high, 0)
+			time.Sleep(3 * time.Millisecond)
+		}
+		for _, want := range []agent.Reading{
+			{Value: agent.Bool(true), Time: edges[0]},
+			{Value: agent.Bool(false), Time: edges[3]},
+		} {
+			if !rung(s, 0) {
+				t.Error("it does not wake the poller")
+			}
+			if r := readOne(t, s); r.Value != want.Value || !r.Time.Equal(want.Time) {
+				t.Errorf("%v at %v, want %v at %v", r.Value, r.Time, want.Value, want.Time)
+			}
+		}
+		if rung(s, time.Minute) {
+			t.Error("it wakes without anything new")
+		}
+	})
+}
+
+// A line of an expander without an interrupt.
+func TestGPIOStateWithoutInterrupt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, g := inputOf(t, `pull = "up"`)
+		g.noIRQ = true
+		for _, high := range []bool{false, true, false} {
+			g.drive(17, high, 0)
+			if r := readOne(t, s); r.Value != agent.Bool(high) || !r.Time.Equal(time.Now()) {
+				t.Errorf("%+v, want %v now", r, high)
+			}
+		}
+		if len(g.requests) != 1 || g.requests[0].Rising || g.requests[0].Pull != "up" {
+			t.Errorf("requested %+v", g.requests)
+		}
+		counter, g := inputOf(t, `what = "counter"`)
+		g.noIRQ = true
+		if _, err := counter.Read(t.Context()); err == nil || classify(err) != classConfiguration {
+			t.Errorf("a counter without an interrupt: %v", err)
+		}
+	})
+}
+
+func TestGPIODebounceByWhat(t *testing.T) {
+	for keys, want := range map[string]time.Duration{
+		"":                                       10 * time.Millisecond,
+		"what = \"counter\"":                     0,
+		"what = \"frequency\"":                   0,
+		"debounce = \"0s\"":                      0,
+		"what = \"counter\"\ndebounce = \"3ms\"": 3 * time.Millisecond,
+	} {
+		if s, _ := inputOf(t, keys); s.cfg.Debounce != want {
+			t.Errorf("%s: debounce %v, want %v", keys, s.cfg.Debounce, want)
+		}
+	}
 }
 
 // A pulse shorter than the debounce time of which only the first edge came.
@@ -160,6 +232,12 @@ func TestGPIOCounter(t *testing.T) {
 		want("plugged in", "total: 4.5 mm", "rate: missing: not known before the second read", "lost: 3 count")
 		pulse(0)
 		want("counts on", "total: 5 mm", "rate: 1800 mm/h", "lost: 3 count")
+		g.set(func(g *simGPIO) { g.fail = syscall.ENODEV })
+		want("unplugged again", "error: gpio line 17: no such device")
+		g.set(func(g *simGPIO) { g.fail = nil; g.requests = nil })
+		want("plugged in again", "total: 5 mm", "rate: missing: not known before the second read", "lost: 3 count")
+		pulse(2)
+		want("the first two are lost", "total: 6.5 mm", "rate: 5400 mm/h", "lost: 5 count")
 	})
 }
 
@@ -252,6 +330,9 @@ func TestGPIOOutputReadsBackAndRecovers(t *testing.T) {
 		t.Errorf("reads back %v, %v, want the level it has", v, err)
 	}
 	g.set(func(g *simGPIO) { g.fail = syscall.EIO })
+	if _, err := out.Get(t.Context()); err == nil || err.Error() != "gpio line 22: input/output error" || g.open != 1 {
+		t.Errorf("a Get that fails: %v, %d lines open, want the line kept", err, g.open)
+	}
 	if err := out.Set(t.Context(), agent.Bool(true)); err == nil || err.Error() != "gpio line 22: input/output error" || g.open != 0 {
 		t.Errorf("%v, %d lines open", err, g.open)
 	}
@@ -320,8 +401,8 @@ func TestLineListens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, edges := &cdevLine{file: r, done: make(chan struct{})}, make(chan LineEdge, 10)
-	go l.listen(func(e LineEdge) { edges <- e })
+	edges := make(chan LineEdge, 10)
+	l := newCdevLine(r, func(e LineEdge) { edges <- e })
 	b := make([]byte, 2*edgeBytes)
 	binary.NativeEndian.PutUint32(b[20:], 1)
 	binary.NativeEndian.PutUint32(b[edgeBytes+20:], 2)
@@ -343,6 +424,87 @@ func TestLineListens(t *testing.T) {
 	w.Close()
 }
 
+// A line whose edges have ended says so, whatever its level.
+func TestLineThatIsDeaf(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newCdevLine(r, func(LineEdge) {})
+	w.Close() // as an unplugged chip ends reads, with ENODEV
+	<-l.done
+	if _, err := l.Value(); !errors.Is(err, io.EOF) || !strings.Contains(err.Error(), "edges come no more") {
+		t.Errorf("Value: %v", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Chatter is read in lots, and a line is closed without waiting for its end.
+func TestLineThatChatters(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last atomic.Uint32
+	l := newCdevLine(r, func(e LineEdge) {
+		if e.Seq != last.Load()+1 {
+			t.Errorf("edge %d comes after %d", e.Seq, last.Load())
+		}
+		last.Store(e.Seq)
+	})
+	sent, stop := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(sent)
+		b := make([]byte, edgeBytes)
+		for seq := uint32(1); ; seq++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			binary.NativeEndian.PutUint32(b[20:], seq)
+			if _, err := w.Write(b); err != nil {
+				return
+			}
+		}
+	}()
+	for last.Load() < 10*edgeBuffer {
+		time.Sleep(time.Millisecond)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	n := last.Load()
+	close(stop)
+	<-sent
+	w.Close()
+	if last.Load() != n {
+		t.Error("edges come after Close")
+	}
+}
+
+func TestChipErrors(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{syscall.EACCES, "open /dev/gpiochip0: put the user that runs pipit into the group gpio (permission denied)"},
+		{syscall.EINVAL, "/dev/gpiochip0 does not know version 2 of the GPIO interface: Linux 5.10 or newer is needed (invalid argument)"},
+		{syscall.EIO, "/dev/gpiochip0: input/output error"},
+	} {
+		if err := chipError("gpiochip0", tt.err); err.Error() != tt.want || !errors.Is(err, tt.err) || chipGone(tt.err) {
+			t.Errorf("%v: %v, want %s", tt.err, err, tt.want)
+		}
+	}
+	for _, err := range []error{syscall.ENOENT, syscall.ENODEV, syscall.ENXIO} {
+		if !chipGone(err) {
+			t.Errorf("%v is a chip that was unplugged", err)
+		}
+	}
+}
+
 // The doors of this machine, on a tree without chips and on what is no chip.
 func TestRealGPIO(t *testing.T) {
 	h := tree(t, map[string]string{"/dev/gpiochip0": "", "/dev/gpiochip4": "-> gpiochip0"})
@@ -359,18 +521,31 @@ func TestRealGPIO(t *testing.T) {
 
 func TestCrashNote(t *testing.T) {
 	const file = "/sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs"
-	for _, tt := range []struct{ content, want, not string }{
-		{"Y\n", "dtparam=strict_gpiod", "inputs again"},
-		{"N\n", "inputs again", "strict_gpiod"},
-		{"", "is not known", "strict_gpiod"},
-		{"none", "most stay at their last level", "strict_gpiod"},
+	const file5 = "/sys/module/pinctrl_rp1/parameters/persist_gpio_outputs"
+	pi4 := map[string]string{"/proc/device-tree/compatible": "raspberrypi,4-model-b\x00brcm,bcm2711\x00"}
+	pi5 := map[string]string{"/proc/device-tree/compatible": "raspberrypi,5-model-b\x00brcm,bcm2712\x00"}
+	for _, tt := range []struct {
+		name         string
+		board        map[string]string
+		bcm2835, rp1 string // contents of the two parameters
+		want, not    string
+	}{
+		{"kept", pi4, "Y\n", "", "dtparam=strict_gpiod into config.txt or pinctrl_bcm2835.persist", "inputs again"},
+		{"released", pi4, "N\n", "Y\n", "inputs again", "strict_gpiod"},
+		{"unreadable", pi4, "-", "Y\n", "is not known", "strict_gpiod"},
+		{"another board", nil, "", "", "most stay at their last level", "strict_gpiod"},
+		{"kept on a Pi 5", pi5, "N\n", "Y\n", "or pinctrl_rp1.persist_gpio_outputs=n", "inputs again"},
+		{"released on a Pi 5", pi5, "Y\n", "N\n", "inputs again", "strict_gpiod"},
+		{"a Pi 5 that does not say", pi5, "Y\n", "", "most stay at their last level", "strict_gpiod"},
 	} {
-		h := NewHost(t.TempDir())
-		if tt.content != "none" {
-			put(t, h, file, tt.content)
+		h := tree(t, tt.board)
+		for name, content := range map[string]string{file: tt.bcm2835, file5: tt.rp1} {
+			if content != "" {
+				put(t, h, name, content)
+			}
 		}
 		if got := h.CrashNote(); !strings.Contains(got, tt.want) || strings.Contains(got, tt.not) {
-			t.Errorf("with %q: %s", tt.content, got)
+			t.Errorf("%s: %s", tt.name, got)
 		}
 	}
 }

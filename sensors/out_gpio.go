@@ -1,6 +1,7 @@
 package sensors
 
 import (
+	"bytes"
 	"context"
 
 	"pipit/agent"
@@ -78,13 +79,17 @@ func (o *gpioOut) open(on bool) error {
 	return o.check(err)
 }
 
-// Get implements agent.Output: the level that the line really has.
+// Get implements agent.Output: the level that the line really has. A line that
+// cannot be read is kept: to give it up could change its level.
 func (o *gpioOut) Get(context.Context) (agent.Value, error) {
 	if o.line == nil {
 		return agent.Value{}, missing("%s was not set yet", o.place)
 	}
 	on, err := o.line.Value()
-	return agent.Bool(on), o.check(err)
+	if err != nil {
+		return agent.Value{}, &lineError{o.place, err}
+	}
+	return agent.Bool(on), nil
 }
 
 // check gives a line up that failed: the next Set requests it anew.
@@ -109,7 +114,8 @@ func (o *gpioOut) Close() error {
 // CrashNote says what becomes of GPIO outputs when the agent crashes, and how
 // to change that, in a sentence or two.
 func (h *Host) CrashNote() string {
-	const name = "/sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs"
+	driver := h.pinDriver()
+	name := "/sys/module/" + driver + "/parameters/persist_gpio_outputs"
 	text, err := h.line(name)
 	keeps, bad := parseBool(text)
 	switch {
@@ -122,8 +128,18 @@ func (h *Host) CrashNote() string {
 	case keeps:
 		return "a crash leaves GPIO outputs at their last level, on stays on (persist_gpio_outputs is set): " +
 			"\"pipit outputs-safe\" in ExecStopPost drives them safe; to have the kernel release them, " +
-			"write dtparam=strict_gpiod into config.txt or pinctrl_bcm2835.persist_gpio_outputs=n into cmdline.txt"
+			"write dtparam=strict_gpiod into config.txt or " + driver + ".persist_gpio_outputs=n into cmdline.txt"
 	}
 	return "a crash or a stop makes GPIO outputs inputs again (persist_gpio_outputs is not set): " +
 		"the pull of the board decides, so give each a resistor towards its safe level"
+}
+
+// pinDriver names the module that has the pins of the header: a Raspberry Pi 5
+// shows the parameters of the other one too, which has nothing to say there.
+func (h *Host) pinDriver() string {
+	compatible, _ := h.head("/proc/device-tree/compatible", nil, 512)
+	if bytes.Contains(compatible, []byte("brcm,bcm2712")) {
+		return "pinctrl_rp1"
+	}
+	return "pinctrl_bcm2835"
 }
