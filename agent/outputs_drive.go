@@ -37,6 +37,7 @@ type output struct {
 	since   time.Time
 	want    Value         // as last set, or as somebody else set it
 	missed  bool          // want was not reached
+	refused bool          // because the driver did not take it
 	fault   error         // why there is no value
 	hung    <-chan result // the call that has not returned
 	hungAt  time.Time
@@ -116,6 +117,7 @@ func (o *output) apply(v Value) (err error) {
 
 func (o *output) try(v Value) error {
 	_, err := o.call(func(ctx context.Context) (Value, error) { return Value{}, o.Output.Set(ctx, v) })
+	o.refused = err != nil
 	readErr := o.readBack()
 	if readErr != nil && !o.IsOff(v) {
 		o.see(true) // it may be
@@ -163,10 +165,8 @@ func (o *output) see(on bool) {
 // inspect reads the output back without having driven it.
 func (o *output) inspect() {
 	err := o.readBack()
-	var unset *MissingError
 	switch {
-	case o.missed && o.fault != nil && errors.As(err, &unset):
-		// why it could not be set tells more
+	case err != nil && o.missed && o.refused: // why that was tells more
 	case err != nil:
 		o.fail(err)
 	case o.same(o.want, o.got):

@@ -408,6 +408,31 @@ func TestOutputFaults(t *testing.T) {
 	})
 }
 
+// A line that another program holds can be neither set nor read back: the
+// reason is told once.
+func TestOutputThatIsHeld(t *testing.T) {
+	pump := relay("pump")
+	fake(pump).setErr, fake(pump).getErr = errors.New("held by x"), &MissingError{"not set yet"}
+	bubble(t, []OutputTask{pump}, func(t *testing.T, p *Outputs, tp *tape) {
+		pass(9 * time.Minute)
+		wantLines(t, tp, "100ms pump fault: held by x")
+		if n := tp.logs.count("output failed"); n != 1 {
+			t.Errorf("logged %d times", n)
+		}
+		fake(pump).with(func(f *fakeOutput) { f.setErr, f.getErr = nil, nil })
+		pass(time.Minute)
+		if r, _ := tp.get("pump"); r.Display() != "false" {
+			t.Errorf("%+v", r)
+		}
+		fake(pump).with(func(f *fakeOutput) { f.getErr = errors.New("EIO") })
+		pass(time.Minute)
+		if r, _ := tp.get("pump"); r.Display() != "fault: read back: EIO" {
+			t.Errorf("%+v", r)
+		}
+		fake(pump).with(func(f *fakeOutput) { f.getErr = nil })
+	})
+}
+
 // What may be on goes off again, also where that is not known.
 func TestOutputMayBeOn(t *testing.T) {
 	bubble(t, []OutputTask{relay("pump")}, func(t *testing.T, p *Outputs, tp *tape) {
@@ -465,7 +490,7 @@ func TestOutputHangs(t *testing.T) {
 		if got := f.took(); got != "false true" {
 			t.Errorf("the driver was called again: %s", got)
 		}
-		if r, _ := tp.get("hung"); r.Display() != "fault: read back: the driver has not returned since "+at {
+		if r, _ := tp.get("hung"); r.Display() != "fault: the driver has not returned since "+at {
 			t.Errorf("%s", r.Display())
 		}
 		f.with(func(f *fakeOutput) { f.hang = nil })
@@ -507,25 +532,5 @@ func TestOutputChangedBySomebodyElse(t *testing.T) {
 		pass(time.Second)
 		wantLines(t, tp, "11m0s pump true", "21m0s pump true", "31m0s pump true", "41m0s pump true", "51m0s pump true",
 			"1h1m0s pump false") // every 10 min; max_on counts from when it was seen
-	})
-}
-
-// Why an output could not be set is not lost when it is looked at later.
-func TestOutputKeepsWhyItCouldNotBeSet(t *testing.T) {
-	task := relay("pump")
-	fake(task).setErr = errors.New("the group gpio is needed")
-	fake(task).getErr = &MissingError{"it was not set yet"}
-	bubble(t, []OutputTask{task}, func(t *testing.T, p *Outputs, tp *tape) {
-		for _, d := range []time.Duration{time.Second, 11 * time.Second, 5 * time.Minute} {
-			pass(d)
-			if got, want := p.States()[0].Text, "fault: the group gpio is needed"; got != want {
-				t.Errorf("%s later: %s, want %s", d, got, want)
-			}
-		}
-		fake(task).with(func(f *fakeOutput) { f.setErr, f.getErr = nil, nil })
-		pass(time.Minute)
-		if got := p.States()[0].Text; got != "off" {
-			t.Errorf("once it can be set: %s", got)
-		}
 	})
 }

@@ -12,21 +12,41 @@ func (h *Host) detectGPIO(context.Context) ([]Finding, error) {
 	chips, err := h.GPIOChips()
 	var found []Finding
 	for _, c := range chips {
-		f := Finding{Name: c.Label, Where: c.Name, Notes: []string{fmt.Sprintf("%d lines", len(c.Lines))}}
-		for _, l := range c.Lines {
-			if l.Used {
-				f.Notes = append(f.Notes, lineUse(l))
-			}
-		}
-		found = append(found, f)
+		notes := append([]string{fmt.Sprintf("%d lines", len(c.Lines))}, lineUses(c.Lines)...)
+		found = append(found, Finding{Name: c.Label, Where: c.Name, Notes: notes})
 	}
 	return found, err
 }
 
-// lineUse says who uses a line: "line 17 (GPIO17) output, used by onewire@0".
-func lineUse(l GPIOLine) string {
-	s := fmt.Sprint("line ", l.Offset)
-	if l.Name != "" {
+// lineUses says who uses which lines. Neighbours without names that have the
+// same use are told together: a chip may have a hundred of them.
+func lineUses(lines []GPIOLine) (uses []string) {
+	for i := 0; i < len(lines); {
+		first, next := lines[i], i+1
+		for first.Name == "" && next < len(lines) && alike(first, lines[next]) {
+			next++
+		}
+		if first.Used {
+			uses = append(uses, lineUse(first, lines[next-1]))
+		}
+		i = next
+	}
+	return uses
+}
+
+func alike(a, b GPIOLine) bool {
+	a.Offset = b.Offset
+	return a == b
+}
+
+// lineUse says who uses the lines from first to last: "line 17 (GPIO17)
+// output, used by onewire@0", "lines 0 to 7 input, used by the kernel".
+func lineUse(first, last GPIOLine) string {
+	l, s := first, fmt.Sprint("line ", first.Offset)
+	switch {
+	case last.Offset > first.Offset:
+		s = fmt.Sprintf("lines %d to %d", first.Offset, last.Offset)
+	case l.Name != "":
 		s += " (" + l.Name + ")"
 	}
 	if l.Output {

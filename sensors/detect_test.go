@@ -145,3 +145,26 @@ func TestDetectOnAnEmptyMachine(t *testing.T) {
 		}
 	}
 }
+
+func TestLineUsesAreToldTogether(t *testing.T) {
+	chip := make([]GPIOLine, 12)
+	for i := range chip {
+		chip[i] = GPIOLine{Offset: i, Used: i != 4}
+	}
+	chip[3].Output = true
+	chip[6].Consumer, chip[7].Consumer = "pipit", "pipit"
+	chip[9].Name, chip[10].Name = "LED", "LED"
+	want := []string{
+		"lines 0 to 2 input, used by the kernel",
+		"line 3 output, used by the kernel",
+		"line 5 input, used by the kernel",
+		"lines 6 to 7 input, used by pipit",
+		"line 8 input, used by the kernel",
+		"line 9 (LED) input, used by the kernel",
+		"line 10 (LED) input, used by the kernel",
+		"line 11 input, used by the kernel",
+	}
+	if diff := cmp.Diff(want, lineUses(chip)); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -2,7 +2,9 @@ package emulate
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 )
 
 // A Board is a kind of board that can be booted.
@@ -55,9 +57,43 @@ func AST2600() Board {
 }
 
 // Drive sets the level outside of an input line of an AST2600, by its number
-// on the first GPIO chip, 0 to 207.
+// on the first GPIO chip, 96 to 127. It returns when the board has taken the
+// interrupt of the edge: QEMU counts edges, and the interrupt of two that were
+// taken as one never ends.
 func (vm *VM) Drive(ctx context.Context, line int, high bool) error {
-	return vm.Set(ctx, gpioDevice, gpioProperty(line), high)
+	if line < firstDriven || line >= firstDriven+32 {
+		return fmt.Errorf("gpio line %d cannot be driven", line)
+	}
+	err := vm.Set(ctx, gpioDevice, gpioProperty(line), high)
+	for err == nil {
+		var status uint32
+		status, err = vm.register(ctx, gpioStatus)
+		if err == nil && status>>(line-firstDriven)&1 == 0 {
+			break
+		}
+		err = errors.Join(err, ctx.Err())
+	}
+	return err
+}
+
+// The interrupt status of the lines M0 to P7 (Linux, gpio-aspeed.c).
+const (
+	firstDriven = 96
+	gpioStatus  = 0x1e780000 + 0xe8 + 0x10
+)
+
+// register reads a 32-bit register of the board.
+func (vm *VM) register(ctx context.Context, address uint32) (value uint32, err error) {
+	var text string
+	err = vm.qmp.do(ctx, "human-monitor-command", map[string]any{"command-line": fmt.Sprintf("xp /1wx %#x", address)}, &text)
+	if err != nil {
+		return 0, err
+	}
+	_, word, _ := strings.Cut(text, ": ")
+	if _, err := fmt.Sscanf(word, "0x%x", &value); err != nil {
+		return 0, fmt.Errorf("register %#x: %q", address, text)
+	}
+	return value, nil
 }
 
 // Level returns the level of a line of an AST2600, as it is outside.

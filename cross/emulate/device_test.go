@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -29,6 +30,8 @@ type device struct {
 	*VM
 	t      *testing.T
 	server *server.Server
+	kit    *Kit
+	files  map[string]File
 }
 
 // boot boots a board that has the armv6 pipit, and a config with these sensors.
@@ -38,29 +41,45 @@ func boot(t *testing.T, b Board, s *server.Server, sensors string) *device {
 	if err != nil {
 		t.Fatal(err)
 	}
-	vm, err := kit.Boot(t.Context(), map[string]File{
+	d := &device{t: t, server: s, kit: kit, files: map[string]File{
 		"bin/pipit":             {contents(t, armv6(t)), 0o755},
 		"etc/pipit/ca.pem":      {contents(t, s.CAFile), 0o644},
 		"etc/pipit/password":    {[]byte(xmpptest.Password(xmpptest.Device)), 0o600},
 		"etc/pipit/config.toml": {[]byte(config("/var/pipit", hostAddr(t, s)) + sensors), 0o600},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &device{vm, t, s}
+	}}
+	d.power()
 	t.Cleanup(func() {
-		defer vm.Stop()
+		defer d.Stop()
 		if t.Failed() {
 			// The test's own context has ended.
 			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 			defer cancel()
-			log, err := vm.Run(ctx, "tail -n 50 /var/pipit.log")
-			t.Logf("pipit on the board: %s %v\nconsole:\n%s", log, err, vm.Console())
+			log, err := d.Run(ctx, "tail -n 50 /var/pipit.log")
+			t.Logf("pipit on the board: %s %v\nconsole:\n%s", log, err, d.Console())
 		}
 	})
-	t.Logf("%s: booted in %.1f s, try %d: %s", b.Name, vm.BootTime.Seconds(), vm.Tries, d.run("uname -srm"))
 	t.Logf("%s: %s", b.Name, d.run("grep -m1 '^model name' /proc/cpuinfo; grep -E 'MemTotal|MemFree' /proc/meminfo"))
 	return d
+}
+
+// power boots the board.
+func (d *device) power() {
+	d.t.Helper()
+	vm, err := d.kit.Boot(d.t.Context(), d.files)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.VM = vm
+	d.t.Logf("%s: booted in %.1f s, try %d: %s", d.kit.board.Name, vm.BootTime.Seconds(), vm.Tries, d.run("uname -srm"))
+}
+
+// reboot takes the power away and boots with one more option of the kernel.
+// Nothing on the board survives that.
+func (d *device) reboot(option string) {
+	d.t.Helper()
+	d.Stop()
+	d.kit.board.append += " " + option
+	d.power()
 }
 
 // armv6 builds the binary for the board.
@@ -137,6 +156,12 @@ func (d *device) start(config string) string {
 	return d.run("pipit run --config /etc/pipit/%s >>/var/pipit.log 2>&1 & echo $!", config)
 }
 
+// kill ends an agent as a crash does.
+func (d *device) kill(pid string) {
+	d.t.Helper()
+	d.run("kill -9 %s; while [ -d /proc/%[1]s ]; do sleep 0.1; done", pid)
+}
+
 // heat sets the temperature of the board's chip in thousandths of a degree.
 func (d *device) heat(milli int) {
 	d.t.Helper()
@@ -179,4 +204,36 @@ func (d *device) processor(pid string) time.Duration {
 		sum += n
 	}
 	return time.Duration(sum)
+}
+
+// logged returns the agent's last line with a text, which must hold want too.
+func (d *device) logged(text, want string) string {
+	d.t.Helper()
+	line := d.run("grep '%s' /var/pipit.log | tail -n 1", text)
+	if !strings.Contains(line, want) {
+		d.t.Errorf("the log says %q, want %q", line, want)
+	}
+	return line
+}
+
+// detects runs pipit detect, which must print these.
+func (d *device) detects(want ...string) { d.prints("pipit detect", want) }
+
+// reads runs pipit read with the board's config.
+func (d *device) reads(want ...string) { d.prints("pipit read --config /etc/pipit/config.toml", want) }
+
+// comment is a line of a table that detect does not offer by itself.
+var comment = regexp.MustCompile(`(?m)^(#[^ ].*|# Choose .*|)\n`)
+
+// prints logs what a command prints, in short. Each of want, a regular
+// expression, must be in it.
+func (d *device) prints(command string, want []string) {
+	d.t.Helper()
+	out := d.run("%s", command)
+	d.t.Logf("%s:\n%s", command, comment.ReplaceAllString(out, ""))
+	for _, w := range want {
+		if !regexp.MustCompile(w).MatchString(out) {
+			d.t.Errorf("%s prints no %s", command, w)
+		}
+	}
 }

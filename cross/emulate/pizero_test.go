@@ -17,6 +17,10 @@ var piSensors = []struct{ name, reading, config string }{
 	{"kernel", "kernel.ad7414_temp1", `kind = "hwmon"
 chip = "ad7414"
 `},
+	{"direct", "direct", `kind = "tmp102"
+bus = 1
+address = 0x48
+`},
 }
 
 // piCommands set the board up: the chip to its full resolution, a kernel driver
@@ -38,14 +42,22 @@ func TestBoardPiZero(t *testing.T) {
 		fmt.Fprintf(&toml, "[sensor.%s]\nevery = \"1s\"\n%s", s.name, s.config)
 		readings = append(readings, s.reading)
 	}
-	d := boot(t, PiZero(), xmpptest.Prosody(t), toml.String())
+	d := boot(t, PiZero(), xmpptest.Prosody(t), toml.String()+lampTable)
 	for _, command := range piCommands {
 		d.run("%s", command)
 	}
 	t.Log("time from the DS1338:", d.run("date -u"))
+	d.detects(
+		`chip = "ad7414@1-0048"`,
+		`i2c: ad7414 at i2c bus 1, address 0x48; the kernel's driver has it`,
+		`i2c: rtc-ds1307 at i2c bus 1, address 0x68`,
+		`gpio: pinctrl-bcm2835 at gpiochip\d; 54 lines`,
+	)
+	d.heat(19750)
+	d.reads(`kernel\.ad7414_temp1 19\.75 °C \[\d+\.\d ms\]`, `direct 19\.75 °C \[\d+\.\d ms\]`)
 	began := time.Now()
 	pid := d.start("config.toml")
-	owner := d.owner("phone", readings...)
+	owner := d.owner("phone", append(readings, "lamp")...)
 	t.Logf("the owner sees the device %.1f s after its start", time.Since(began).Seconds())
 
 	for _, milli := range []int{21500, -7250, 30000} {
@@ -57,13 +69,20 @@ func TestBoardPiZero(t *testing.T) {
 		}
 	}
 	commands(t, owner, readings[0], "30.0 °C")
+	lamp := arrivals(t, owner, "lamp")
+	lamp.is(0)
+	t.Log("set lamp on:", say(owner, "set lamp on", "lamp: on."))
+	lamp.is(1)
+	t.Log(d.pin17("gpio_out in hi"))
 	d.busy("connected", pid, len(readings))
 	outage(t, d, pid, readings)
 	d.run("kill %s; while [ -d /proc/%[1]s ]; do sleep 0.1; done; tail -n 1 /var/pipit.log | grep -w stopped", pid)
+	t.Log("after a stop:", d.pin17("gpio_in in lo"))                  // off came first: see crashOfPiZero
 	d.run("echo 20980000.usb >/sys/bus/platform/drivers/dwc2/unbind") // 2000 interrupts a second
-	for _, s := range piSensors {
-		d.cost(s.name, s.config)
-	}
+	d.costs()
+	crashOfPiZero(t, d, "N", "makes GPIO outputs inputs again", "gpio_in")
+	d.reboot("pinctrl_bcm2835.persist_gpio_outputs=1") // as kernels of Raspberry Pi OS have it
+	crashOfPiZero(t, d, "Y", "on stays on", "gpio_out in hi")
 }
 
 // commands asks for a reading by chat line and by ad-hoc command.
@@ -121,24 +140,33 @@ func (d *device) busy(state, pid string, readings int) {
 // instructions tells how many the Pi Zero executes in a time: see PiZero.
 func instructions(d time.Duration) int { return int(d / (8 * time.Nanosecond)) }
 
-// cost logs what one reading takes from the chip into the store: the difference
-// between an agent that reads every 100 ms and one that reads once, both
+// costs logs what one reading takes from the chip into the store: the difference
+// between an agent that reads every 100 ms and one that reads once, all of them
 // without a server.
-func (d *device) cost(name, sensor string) {
+func (d *device) costs() {
 	d.t.Helper()
 	const seconds = 10
-	var pids [2]string
-	for i, every := range []string{"100ms", "1h"} {
-		file := fmt.Sprintf("%s-%s.toml", name, every)
-		text := config("/var/"+file, "127.0.0.1:1") + fmt.Sprintf("[sensor.chip]\nevery = %q\n%s", every, sensor)
-		d.write("/etc/pipit/"+file, text)
-		pids[i] = d.start(file)
+	start := func(name, every, sensor string) string {
+		text := config("/var/"+name, "127.0.0.1:1") + fmt.Sprintf("[sensor.chip]\nevery = %q\n%s", every, sensor)
+		d.write("/etc/pipit/"+name+".toml", text)
+		return d.start(name + ".toml")
+	}
+	pids := []string{start("once", "1h", piSensors[0].config)}
+	for _, s := range piSensors {
+		pids = append(pids, start(s.name, "100ms", s.config))
 	}
 	d.run("sleep 3") // for what happens once
-	before := []time.Duration{d.processor(pids[0]), d.processor(pids[1])}
+	var before, used []time.Duration
+	for _, pid := range pids {
+		before = append(before, d.processor(pid))
+	}
 	d.run("sleep %d", seconds)
-	often, once := d.processor(pids[0])-before[0], d.processor(pids[1])-before[1]
-	d.run("kill %s", strings.Join(pids[:], " "))
-	d.t.Logf("%s: from the chip to the store: %d instructions a reading (%v of the processor in %d s every 100 ms, %v without reading)",
-		name, instructions(often-once)/(10*seconds), often, seconds, once)
+	for i, pid := range pids {
+		used = append(used, d.processor(pid)-before[i])
+	}
+	d.run("kill %s", strings.Join(pids, " "))
+	for i, s := range piSensors {
+		d.t.Logf("%s: from the chip to the store: %d instructions a reading (%v of the processor in %d s every 100 ms, %v without reading)",
+			s.name, instructions(used[i+1]-used[0])/(10*seconds), used[i+1], seconds, used[0])
+	}
 }

@@ -84,7 +84,7 @@ func playQMP(listener net.Listener) {
 		return
 	}
 	fmt.Fprintln(conn, `{"QMP": {"version": {}, "capabilities": []}}`)
-	properties := make(map[string]json.RawMessage)
+	properties, asked := make(map[string]json.RawMessage), 0
 	for in := json.NewDecoder(conn); ; {
 		var c struct {
 			Execute   string
@@ -101,6 +101,9 @@ func playQMP(listener net.Listener) {
 		switch {
 		case c.Arguments.Path == "none":
 			fmt.Fprintln(conn, `{"error": {"class": "DeviceNotFound", "desc": "Device 'none' not found"}}`)
+		case c.Execute == "human-monitor-command": // the interrupt is taken when it was asked for twice
+			fmt.Fprintf(conn, "{\"return\": \"000000001e7800f8: 0x%08x\\r\\n\"}\n", max(0, 1-asked))
+			asked++
 		case c.Execute == "qom-get":
 			fmt.Fprintf(conn, "{\"return\": %s}\n", properties[key])
 		default:
@@ -175,6 +178,9 @@ func TestProperties(t *testing.T) {
 	}
 	if err := vm.Drive(t.Context(), 96, true); err != nil {
 		t.Error(err)
+	}
+	if err := vm.Drive(t.Context(), 95, true); err == nil {
+		t.Error("a line of another register was driven")
 	}
 	high := false
 	if err := vm.Get(t.Context(), "/machine/soc/gpio", "gpioM0", &high); err != nil || !high {
