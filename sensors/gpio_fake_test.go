@@ -242,6 +242,11 @@ func TestRequestSaysWhatToDo(t *testing.T) {
 			t.Errorf("%v: %v, want %q", tt.err, err, tt.want)
 		}
 	}
+	away := NewHost(t.TempDir())
+	plugGPIO(away).err = syscall.ENXIO
+	if _, err := away.request(linePlace{"", 4, ""}, LineRequest{Output: true}); err == nil || err.Error() != "gpio line 4: no such device or address" {
+		t.Errorf("an output of a chip that went away: %v", err)
+	}
 	for consumer, want := range map[string]string{
 		"w1":    `gpio line GPIO04 is held by "w1": stop that, or use another line (device or resource busy)`,
 		"pipit": `gpio line GPIO04 is held by pipit: is it in the config twice, or does a second pipit run? (device or resource busy)`,

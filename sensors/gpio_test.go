@@ -142,6 +142,25 @@ func TestGPIOStateTellsAPulse(t *testing.T) {
 	})
 }
 
+// What a line did before it was requested anew is not told.
+func TestGPIOStateForgetsWithTheLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, g := inputOf(t, "")
+		readOne(t, s)
+		g.drive(17, true, 0)
+		time.Sleep(time.Second)
+		g.drive(17, false, 0)
+		g.set(func(g *simGPIO) { g.fail = syscall.ENODEV })
+		if _, err := s.Read(t.Context()); !errors.Is(err, syscall.ENODEV) {
+			t.Errorf("unplugged: %v", err)
+		}
+		g.set(func(g *simGPIO) { g.fail = nil })
+		if r := readOne(t, s); r.Value != agent.Bool(false) || !r.Time.Equal(time.Now()) {
+			t.Errorf("plugged in: %+v, want false now", r)
+		}
+	})
+}
+
 // A line of an expander without an interrupt.
 func TestGPIOStateWithoutInterrupt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
