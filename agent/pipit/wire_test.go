@@ -70,7 +70,7 @@ every = "1s"
 
 [output.pump]
 kind = "sim"
-min_off = "30s"
+min_off = "1h"
 
 [output.lamp]
 kind = "sim"

@@ -63,7 +63,7 @@ func kill(t *testing.T, c *exec.Cmd, after time.Duration) []byte {
 	}
 	var said bytes.Buffer
 	r := bufio.NewReader(io.TeeReader(out, &said))
-	for _, what := range []string{"alert ", "done ", "kept "} {
+	for _, what := range []string{"alert ", "done ", "kept b.c "} {
 		for line := ""; !strings.HasPrefix(line, what); {
 			if line, err = r.ReadString('\n'); err != nil {
 				c.Wait()

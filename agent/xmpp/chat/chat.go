@@ -64,7 +64,10 @@ type Responder struct {
 // those of different senders may come from different goroutines.
 func (r *Responder) Message(ctx context.Context, m *stanza.Stanza) {
 	bare := r.Bare(m.From)
-	if bare == "" || r.Agent.Role(bare) == agent.Stranger || bare == r.Bare(r.Self()) {
+	if bare == r.Bare(r.Self()) {
+		return // the events of the own nodes: too many to tell
+	}
+	if bare == "" || r.Agent.Role(bare) == agent.Stranger {
 		r.log().Debug("message ignored", "from", m.From, "reason", "not from one of the people")
 		return
 	}
