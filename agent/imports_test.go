@@ -52,6 +52,7 @@ var arrows = []struct{ from, to string }{
 	{"agent/commands", "agent agent/store agent/chart"},
 	{"agent/store", "agent"},
 	{"agent/chart", "agent"},
+	{"agent/rule", "agent"},
 	{"sensors/...", "agent sensors/..."},
 	{"bridge", "agent agent/store agent/chart"},
 	{"agent/xmpp/wire", ""},
