@@ -36,6 +36,7 @@ type Agent struct {
 	Alerts   Alerts          // nil: alerts are only logged
 	People   map[string]Role // by normalised bare JID
 	Commands []Command       // the one table, in the order of help
+	Messages Messages        // what Tell says, until the link has sent it
 	Log      *slog.Logger    // nil: silent
 
 	full sync.Once // logs that the board is full

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -19,8 +18,6 @@ import (
 const (
 	// killGrace is the most time between SIGTERM and SIGKILL.
 	killGrace = time.Second
-	// pipeGrace is for what a program that has ended left in its pipes.
-	pipeGrace = 250 * time.Millisecond
 	// maxStderr is how many bytes of a program's complaint an error repeats.
 	maxStderr = 160
 
@@ -55,6 +52,32 @@ func programEnv() []string {
 // than 0 is an error with the first line of standard error. Any goroutine may
 // call Run.
 func (h *Host) Run(ctx context.Context, argv, env []string, most int) ([]byte, error) {
+	p, err := h.newProgram(argv, env, most)
+	if err != nil {
+		return nil, err
+	}
+	defer p.close()
+	status, err := p.start(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case status != nil:
+		return nil, p.failed(status)
+	case len(p.out.kept) > p.out.most:
+		return nil, p.tooMuch()
+	}
+	return p.out.kept, nil
+}
+
+// A program is one run of one.
+type program struct {
+	name           string
+	cmd            *exec.Cmd
+	out, complaint *capture
+}
+
+// newProgram looks at a program and prepares a run, which close ends.
+func (h *Host) newProgram(argv, env []string, most int) (*program, error) {
 	if len(argv) == 0 {
 		return nil, errors.New("there is no program to run")
 	}
@@ -66,28 +89,26 @@ func (h *Host) Run(ctx context.Context, argv, env []string, most int) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	defer out.close()
 	complaint, err := newCapture(maxStderr)
 	if err != nil {
+		out.close()
 		return nil, err
 	}
-	defer complaint.close()
-	p := &program{name: argv[0], out: out, complaint: complaint, cmd: &exec.Cmd{
+	return &program{name: argv[0], out: out, complaint: complaint, cmd: &exec.Cmd{
 		Path: path, Args: argv, Env: append(programEnv(), env...), Dir: "/",
 		Stdout: out.write, Stderr: complaint.write,
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
-	}}
-	return p.run(ctx)
+	}}, nil
 }
 
-// A program is one run of one.
-type program struct {
-	name           string
-	cmd            *exec.Cmd
-	out, complaint *capture
+func (p *program) close() {
+	p.out.close()
+	p.complaint.close()
 }
 
-func (p *program) run(ctx context.Context) ([]byte, error) {
+// start runs the program to its end and returns how it ended, or the error that
+// kept it from starting or ended it.
+func (p *program) start(ctx context.Context) (status, err error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -96,18 +117,10 @@ func (p *program) run(ctx context.Context) ([]byte, error) {
 	}
 	p.out.start()
 	p.complaint.start()
-	err := p.wait(ctx)
-	status := p.cmd.Wait()
+	err = p.wait(ctx)
+	status = p.cmd.Wait()
 	finish(p.out, p.complaint)
-	switch {
-	case err != nil:
-		return nil, err
-	case status != nil:
-		return nil, p.failed(status)
-	case len(p.out.kept) > p.out.most:
-		return nil, p.tooMuch()
-	}
-	return p.out.kept, nil
+	return status, err
 }
 
 // wait returns when the program has ended and nothing of its group is left,
@@ -192,51 +205,4 @@ func startError(name string, err error) error {
 		return fmt.Errorf("%s cannot be run: %w: give the user that runs pipit the right to execute it", name, cause)
 	}
 	return fmt.Errorf("%s cannot be run: %w", name, cause)
-}
-
-// A capture keeps the head of what a program writes into a pipe and drops the
-// rest, so that the program never waits for us.
-type capture struct {
-	read, write *os.File
-	most        int
-	kept        []byte        // at most one byte above most; after finish
-	full        chan struct{} // closed when there is more than most
-	done        chan struct{}
-}
-
-func newCapture(most int) (*capture, error) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	return &capture{read: r, write: w, most: most, full: make(chan struct{}), done: make(chan struct{})}, nil
-}
-
-// start reads until nobody can write any more; the program has its end by now.
-func (c *capture) start() {
-	c.write.Close()
-	go func() {
-		defer close(c.done)
-		c.kept, _ = io.ReadAll(io.LimitReader(c.read, int64(c.most)+1))
-		if len(c.kept) > c.most {
-			close(c.full)
-		}
-		_, _ = io.Copy(io.Discard, c.read)
-	}()
-}
-
-// finish waits for the rest, but not long for one who left the program's group
-// and still holds the pipe.
-func finish(captures ...*capture) {
-	for _, c := range captures {
-		_ = c.read.SetReadDeadline(time.Now().Add(pipeGrace))
-	}
-	for _, c := range captures {
-		<-c.done
-	}
-}
-
-func (c *capture) close() {
-	c.read.Close()
-	c.write.Close()
 }

@@ -5,8 +5,8 @@ package commands
 
 import "pipit/agent"
 
-// A Device is what the commands look at. All fields but Counters, Fields and
-// Outputs must be set before a command runs; the functions may be called from
+// A Device is what the commands look at. All fields but Counters, Fields,
+// Outputs and Custom must be set before a command runs; the functions may be called from
 // any goroutine and must not block for long.
 type Device struct {
 	Agent    *agent.Agent
@@ -15,6 +15,7 @@ type Device struct {
 	Sensors  []agent.Task    // the configured sensors
 	Fields   *agent.Fields   // nil: there are none
 	Outputs  *agent.Outputs  // nil: there are none
+	Custom   *Programs       // nil: there are none
 	FullJID  func() string   // where the ad-hoc commands are, "" while offline
 }
 
@@ -26,5 +27,20 @@ func All(d *Device) []agent.Command {
 	if d.Outputs != nil && len(d.Outputs.Tasks) > 0 {
 		list = append(list, d.outputs(), d.set(), d.toggle(), d.pulse())
 	}
-	return append(list, d.who(), d.version())
+	list = append(list, d.who(), d.version())
+	if d.Custom != nil {
+		list = append(list, d.Custom.Commands()...) // last: of two with one name the first counts
+	}
+	return list
+}
+
+// Names returns the names of all commands that a device may have, whatever its
+// config is: no command of a config can have one of them.
+func Names() []string {
+	everything := &Device{Outputs: &agent.Outputs{Tasks: make([]agent.OutputTask, 1)}}
+	var names []string
+	for _, c := range All(everything) {
+		names = append(names, c.Name)
+	}
+	return names
 }

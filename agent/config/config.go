@@ -47,6 +47,11 @@ type Env struct {
 	// NewSensor does.
 	OutputKinds []string
 	NewOutput   func(name, kind string, decode func(into any) error) (MadeOutput, error)
+	// Commands are the names that a command of the config cannot have.
+	Commands []string
+	// CheckProgram says why the program at an absolute path would not be run;
+	// one that is not there is an *agent.MissingError.
+	CheckProgram func(path string) error
 }
 
 // Made is a sensor with the defaults of its kind.
@@ -75,6 +80,7 @@ type Config struct {
 	Sensors  []agent.Task          // in the order of the file
 	Outputs  []agent.OutputTask    // in the order of the file
 	Fields   []agent.FieldRule     // in the order of the file
+	Commands []agent.Custom        `json:"-"` // in the order of the file
 	Warnings []string              // each FILE:LINE: key: text, in the order of the file
 }
 
@@ -154,13 +160,14 @@ func (l *loader) read(path string) (section, error) {
 }
 
 func (l *loader) config(top section) *Config {
-	top.onlyKeys([]string{"device", "xmpp", "people", "sensor", "field", "output"})
+	top.onlyKeys([]string{"device", "xmpp", "people", "sensor", "field", "output", "command"})
 	c := &Config{Path: l.path}
 	sensors := top.sub("sensor", "[sensor.NAME], one for each sensor")
 	l.sensors(sensors, c)
 	outputs := top.sub("output", writeOutput)
 	c.Outputs = l.outputs(outputs, append([]string{}, sensors.keys()...)) // not nil
 	l.fields(top.sub("field", `[field."NAME"], one for each reading or glob`), sensors.keys(), c)
+	c.Commands = l.commands(top.sub("command", "[command.NAME], one for each command"))
 	c.Device = l.device(top.sub("device", "[device]"), slices.Concat(sensors.keys(), outputs.keys()))
 	c.People = l.people(top.sub("people", "[people]"))
 	if top.has("xmpp") {

@@ -152,6 +152,8 @@ func fakeEnv(b built) Env {
 		NewSensor:    b.newSensor,
 		OutputKinds:  []string{"sim", "servo"},
 		NewOutput:    b.newOutput,
+		Commands:     []string{"help", "status"},
+		CheckProgram: fakeProgram,
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // Describe says what would run with this config, for people: one line each for
-// the device, its account, everybody in [people], every sensor, output and field.
+// the device, its account, everybody in [people], every sensor, output, field and command.
 // It holds no secret.
 func (c *Config) Describe() string {
 	rows := [][]string{{"device", c.device()}}
@@ -32,6 +32,9 @@ func (c *Config) Describe() string {
 	}
 	for _, f := range c.Fields {
 		rows = append(rows, []string{"field", f.Glob + ", " + strings.Join(fieldText(f.Field), ", ")})
+	}
+	for _, cmd := range c.Commands {
+		rows = append(rows, []string{"command", fmt.Sprintf("%s, for %ss, runs %s, at most %s", cmd.Name, cmd.Needs, cmd.Argv[0], short(cmd.Timeout))})
 	}
 	return agent.Answer{Columns: make([]string, 2), Rows: rows}.String()
 }

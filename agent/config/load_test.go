@@ -355,7 +355,8 @@ output   lamp, sim, begins off, safe off when exit
 output   fan, sim, begins 0 %, safe 0 % when exit, max_on 2h
 field    board.load*, precision 2, change 0.1
 field    simulated, unit °C, reject 85, valid -40 to 60, offset -0.5, max_step 5, smooth median of 3, stale after 2m
-field    boiler, 2 points, change 1%, heartbeat 30m`
+field    boiler, 2 points, change 1%, heartbeat 30m
+command  disk, for viewers, runs /bin/df, at most 10s`
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}

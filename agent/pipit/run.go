@@ -84,7 +84,7 @@ func load(path string) (*config.Config, error) {
 // configEnv tells the config what it cannot know by itself.
 func configEnv(host *sensors.Host) config.Env {
 	kinds := sensorKinds()
-	env := config.Env{ParseAccount: jid.ParseAccount, ParseJID: jid.Parse}
+	env := config.Env{ParseAccount: jid.ParseAccount, ParseJID: jid.Parse, Commands: commands.Names(), CheckProgram: host.CheckProgram}
 	for _, k := range kinds {
 		env.Kinds = append(env.Kinds, k.Name)
 	}
@@ -139,8 +139,10 @@ func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	status := func() []string { return slices.Concat(link.Status(), clock.Status(), storeStatus(st.Stats())) }
 	h := &health{store: st.Stats, link: func() linkCounters { return linkCounters(link.Counters()) }, log: log}
 	bindSelf(cfg.Sensors, h)
+	programs := &commands.Programs{Custom: cfg.Commands, Capture: sensors.NewHost("/").Capture, Tell: a.Tell, Log: log}
 	a.Commands = commands.All(&commands.Device{
-		Agent: a, Status: status, Counters: h.lines, Sensors: cfg.Sensors, Fields: fields, Outputs: outputs, FullJID: link.FullJID,
+		Agent: a, Status: status, Counters: h.lines, Sensors: cfg.Sensors, Fields: fields, Outputs: outputs, Custom: programs,
+		FullJID: link.FullJID,
 	})
 	remove := func(name string) {
 		fields.Remove(name)
@@ -153,7 +155,7 @@ func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	}
 	log.Info("starting", "version", version(), "device", a.Name, "sensors", len(cfg.Sensors), "outputs", len(cfg.Outputs), "people", len(cfg.People))
 	defer log.Info("stopped")
-	return errors.Join(together(ctx, clock.Run, outputs.Run, fields.Run, poller.Run, link.Run, st.Run, h.Run), st.Close())
+	return errors.Join(together(ctx, clock.Run, outputs.Run, fields.Run, poller.Run, programs.Run, link.Run, st.Run, h.Run), st.Close())
 }
 
 // newClock returns the clock of a device, nil for one that is trusted.

@@ -124,7 +124,7 @@ func (s *session) start(ctx context.Context) error {
 	} else if n > 0 {
 		s.link.log.Info("messages of before sent again", "stanzas", n)
 	}
-	return firstError(ctx, []func(context.Context) error{s.compareClock, s.keepPresence, s.sendAlerts, s.publish})
+	return firstError(ctx, []func(context.Context) error{s.compareClock, s.keepPresence, s.sendAlerts, s.sendMessages, s.publish})
 }
 
 // compareClock lets the server's clock vouch for the device's.
