@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Role is what a person may do; a greater role includes the lesser ones.
@@ -59,6 +60,7 @@ type Answer struct {
 	Text    string     // plain lines; the first makes sense alone
 	Columns []string   // headings of Rows
 	Rows    [][]string // each as long as Columns
+	File    *File      // nil: none
 }
 
 // String writes the answer as plain text, the table in columns of two spaces.
@@ -99,7 +101,7 @@ const (
 	ParamNumber                   // a decimal number within Min and Max
 	ParamBool                     // true or false (on, off, yes, no, 1, 0)
 	ParamChoice                   // one of Choices
-	ParamChoices                  // any of Choices
+	ParamChoices                  // any of Choices, by spaces or commas
 )
 
 // A Param is one argument of a command. From it come the field of the ad-hoc
@@ -209,7 +211,7 @@ func (p Param) checkChoices(value string) (string, error) {
 	if p.Choices != nil {
 		choices = p.Choices()
 	}
-	words := strings.Fields(value)
+	words := strings.FieldsFunc(value, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 	if len(words) > maxChoices {
 		return "", &ParamError{p.Name, fmt.Sprintf("at most %d values are allowed", maxChoices)}
 	}

@@ -96,6 +96,8 @@ func TestParamCheck(t *testing.T) {
 		{truth, "maybe", "", `p: "maybe" is neither true nor false`},
 
 		{one, "boiler", "boiler", ""},
+		{one, "boiler,outside.humidity", "", "p: only one value is allowed"},
+		{many, " boiler, outside.humidity,boiler ,", "boiler outside.humidity", ""},
 		{one, "boilr", "", `p: there is no "boilr", did you mean "boiler"?`},
 		{one, "kitchen", "", `p: there is no "kitchen"`},
 		{one, "boiler outside.humidity", "", "p: only one value is allowed"},

@@ -31,6 +31,7 @@ var owners = []struct {
 	{"github.com/spf13/cobra", "agent/pipit", false},
 	{"golang.org/x/term", "agent/pipit", false},
 	{"go.etcd.io/bbolt", "agent/store", false},
+	{"golang.org/x/image/", "agent/chart", false},
 	{"periph.io/", "sensors", true},
 	{"github.com/warthog618/go-gpiocdev", "sensors", true},
 	{"golang.org/x/sys/unix", "sensors", true},

@@ -3,11 +3,14 @@
 // commands (XEP-0050) both work from this table through agent.Agent.Do.
 package commands
 
-import "pipit/agent"
+import (
+	"pipit/agent"
+	"pipit/agent/chart"
+)
 
 // A Device is what the commands look at. All fields but Counters, Fields,
-// Outputs and Custom must be set before a command runs; the functions may be called from
-// any goroutine and must not block for long.
+// Outputs, Custom, History and Thresholds must be set before a command runs;
+// the functions may be called from any goroutine and must not block for long.
 type Device struct {
 	Agent    *agent.Agent
 	Status   func() []string // lines on the state of links and store: "xmpp: online as pi@example.org/pipit since 12:01"
@@ -16,14 +19,20 @@ type Device struct {
 	Fields   *agent.Fields   // nil: there are none
 	Outputs  *agent.Outputs  // nil: there are none
 	Custom   *Programs       // nil: there are none
+	History  agent.History   // nil: nothing is recorded
 	FullJID  func() string   // where the ad-hoc commands are, "" while offline
+
+	Thresholds func(name string) []chart.Threshold // what plot draws for a reading; Series need not be set; nil: nothing
 }
 
 // All returns the table in the order of help. Agent.Commands may be set to it:
 // the commands look into that field only when they run. The commands of outputs
-// are there where an output is.
+// are there where an output is, those of the past where there is a record.
 func All(d *Device) []agent.Command {
 	list := []agent.Command{d.help(), d.status(), d.read(), d.sensors()}
+	if d.History != nil {
+		list = append(list, d.history(), d.plot())
+	}
 	if d.Outputs != nil && len(d.Outputs.Tasks) > 0 {
 		list = append(list, d.outputs(), d.set(), d.toggle(), d.pulse())
 	}
@@ -37,7 +46,10 @@ func All(d *Device) []agent.Command {
 // Names returns the names of all commands that a device may have, whatever its
 // config is: no command of a config can have one of them.
 func Names() []string {
-	everything := &Device{Outputs: &agent.Outputs{Tasks: make([]agent.OutputTask, 1)}}
+	everything := &Device{
+		Outputs: &agent.Outputs{Tasks: make([]agent.OutputTask, 1)},
+		History: struct{ agent.History }{},
+	}
 	var names []string
 	for _, c := range All(everything) {
 		names = append(names, c.Name)

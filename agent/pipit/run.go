@@ -142,7 +142,7 @@ func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	programs := &commands.Programs{Custom: cfg.Commands, Capture: sensors.NewHost("/").Capture, Tell: a.Tell, Log: log}
 	a.Commands = commands.All(&commands.Device{
 		Agent: a, Status: status, Counters: h.lines, Sensors: cfg.Sensors, Fields: fields, Outputs: outputs, Custom: programs,
-		FullJID: link.FullJID,
+		History: st, FullJID: link.FullJID,
 	})
 	remove := func(name string) {
 		fields.Remove(name)
