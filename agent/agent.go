@@ -17,7 +17,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 )
@@ -34,7 +36,8 @@ type Agent struct {
 	Record   Record          // nil: nothing is recorded
 	Clock    *Clock          // nil: the time of day is always believed
 	Alerts   Alerts          // nil: alerts are only logged
-	People   map[string]Role // by normalised bare JID
+	People   map[string]Role // by normalised bare JID; not asked when Staff is set
+	Staff    *People         // who may do what at run time; nil: People, which never changes
 	Commands []Command       // the one table, in the order of help
 	Messages Messages        // what Tell says, until the link has sent it
 	Log      *slog.Logger    // nil: silent
@@ -91,7 +94,22 @@ func (a *Agent) Role(bareJID string) Role {
 	if bareJID == "" {
 		return Stranger
 	}
+	if a.Staff != nil {
+		return a.Staff.Role(bareJID)
+	}
 	return a.People[bareJID]
+}
+
+// Persons returns the normalised bare JIDs of everybody who has a role now, sorted.
+func (a *Agent) Persons() []string {
+	if a.Staff == nil {
+		return slices.Sorted(maps.Keys(a.People))
+	}
+	var jids []string
+	for _, p := range a.Staff.List() {
+		jids = append(jids, p.JID)
+	}
+	return jids
 }
 
 // Allowed is the one authoriser. Every way in asks it for every command, each

@@ -36,6 +36,7 @@ func All(d *Device) []agent.Command {
 	if d.Outputs != nil && len(d.Outputs.Tasks) > 0 {
 		list = append(list, d.outputs(), d.set(), d.toggle(), d.pulse())
 	}
+<<<<<<< ours
 	list = append(list, d.who(), d.version())
 	if d.Custom != nil {
 		list = append(list, d.Custom.Commands()...) // last: of two with one name the first counts
@@ -55,4 +56,10 @@ func Names() []string {
 		names = append(names, c.Name)
 	}
 	return names
+=======
+	if d.Agent.Staff != nil {
+		list = append(list, d.people(), d.grant(), d.revoke())
+	}
+	return append(list, d.who(), d.version())
+>>>>>>> theirs
 }

@@ -125,9 +125,13 @@ func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	if clock != nil {
 		clock.Newest = st.Newest()
 	}
+	staff, err := agent.NewPeople(cfg.People, st, jid.ParseAccount)
+	if err != nil {
+		log.Warn("not all grants are in force", "error", err)
+	}
 	a := &agent.Agent{
 		Name: cfg.Device.Name, Location: cfg.Device.Location, Version: version(), Started: time.Now(),
-		Record: st, Alerts: st, Clock: clock, People: cfg.People, Log: log,
+		Record: st, Alerts: st, Clock: clock, Staff: staff, Log: log,
 	}
 	link := xmpp.New(xmpp.Config{
 		JID: cfg.XMPP.JID, Resource: cfg.XMPP.Resource, Password: reveal(cfg.XMPP.Password),

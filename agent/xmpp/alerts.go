@@ -3,7 +3,6 @@ package xmpp
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"time"
 
@@ -22,8 +21,7 @@ const lateAfter = 10 * time.Second
 // goes out again under the same id.
 func (s *session) sendAlerts(ctx context.Context) error {
 	a := s.link.agent
-	owners := s.link.owners()
-	if a.Alerts == nil || len(owners) == 0 {
+	if a.Alerts == nil || len(s.link.owners()) == 0 {
 		return nil
 	}
 	for ctx.Err() == nil {
@@ -33,7 +31,7 @@ func (s *session) sendAlerts(ctx context.Context) error {
 		}
 		for _, e := range pending {
 			late := a.Clock.Sane() && time.Since(e.Time) > lateAfter
-			for _, to := range owners {
+			for _, to := range s.link.owners() { // as of now: a revoked owner gets no more
 				if err := s.stream.SendOnce(alertMessage(e.Alert, to, late)); err != nil {
 					return err
 				}
@@ -68,7 +66,7 @@ func (s *session) sync(ctx context.Context) error {
 }
 
 func (l *Link) owners() []string {
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(l.agent.People)), func(p string) bool {
+	return slices.DeleteFunc(l.agent.Persons(), func(p string) bool {
 		return l.agent.Role(p) != agent.Owner
 	})
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"maps"
-	"slices"
 	"strconv"
 	"sync"
 
@@ -42,7 +40,7 @@ func newSession(l *Link, st *stream.Managed) *session {
 	s := &session{link: l, stream: st}
 	s.live, s.stop = context.WithCancelCause(context.Background())
 	s.router = stanza.NewRouter(st, st.JID(), l.mayAsk, l.log)
-	s.roster = roster.New(s.router, l.cfg.JID, slices.Sorted(maps.Keys(l.agent.People)), l.log)
+	s.roster = roster.New(s.router, l.cfg.JID, l.agent.Persons(), l.log)
 	s.adhoc = adhoc.New(l.agent, st.JID, jid.Bare)
 	s.info = discoInfo(l.agent)
 	s.handle()
