@@ -40,7 +40,10 @@ type Agent struct {
 	Staff    *People         // who may do what at run time; nil: People, which never changes
 	Commands []Command       // the one table, in the order of help
 	Messages Messages        // what Tell says, until the link has sent it
+	Codes    *TOTP           // what ConfirmTOTP asks; nil: it is never confirmed
 	Log      *slog.Logger    // nil: silent
+
+	confirmations confirmations
 
 	full sync.Once // logs that the board is full
 }
@@ -145,7 +148,8 @@ func (a *Agent) Command(from string, via Via, name string) (Command, bool) {
 
 // Do authorises a request, checks its arguments and runs the command. It
 // returns ErrUnknown for a command that does not exist or that the asker may
-// not run, a *ParamError for a bad argument, or the command's own error. A
+// not run, a *ParamError for a bad argument, a *ConfirmError or an
+// *UnconfirmedError when it has to be confirmed, or the command's own error. A
 // panic in a command becomes an error. Every request is logged with who asked.
 func (a *Agent) Do(ctx context.Context, req Request) (ans Answer, err error) {
 	name := cut(req.Name, MaxName) // it comes from outside
@@ -161,6 +165,9 @@ func (a *Agent) Do(ctx context.Context, req Request) (ans Answer, err error) {
 		return Answer{}, ErrUnknown
 	}
 	if req.Args, err = c.CheckArgs(req.Args); err != nil {
+		return Answer{}, err
+	}
+	if err = a.confirm(c, req); err != nil {
 		return Answer{}, err
 	}
 	return c.Run(ctx, req)

@@ -53,6 +53,8 @@ type Request struct {
 	Via  Via
 	Name string            // of the command
 	Args map[string]string // by Param.Name; several values of a ParamChoices are joined by a space
+
+	Confirmed string // the word or code that confirms it; "" the first time
 }
 
 // An Answer is what goes back: a text, or a table, or a text above a table.
@@ -126,6 +128,10 @@ type Command struct {
 	Params []Param
 	Needs  Role
 	Run    func(ctx context.Context, req Request) (Answer, error)
+
+	Confirm   Confirmation
+	ConfirmIf func(args map[string]string) bool // which arguments, in normal form, ask for it; nil: all
+	Will      string                            // for people, after "This will": "reboot the board"; "": the line itself
 }
 
 // Errors of Agent.Do that a link tells apart. ErrUnknown is also the answer to

@@ -34,6 +34,7 @@ type OutputTask struct {
 
 	Interlock []string // outputs that are never on together with this one; each of them lists this one
 
+	Confirm     bool          // people are asked before it is set
 	SafeOnExit  bool          // driven safe when Run ends
 	SafeOffline time.Duration // and held safe while the link has been offline for longer; 0: never
 	SafeStale   []string      // and while a reading of these is not good or uncertain, or not there

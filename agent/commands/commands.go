@@ -4,13 +4,16 @@
 package commands
 
 import (
+	"context"
+
 	"pipit/agent"
 	"pipit/agent/chart"
 )
 
 // A Device is what the commands look at. All fields but Counters, Fields,
-// Outputs, Custom, History and Thresholds must be set before a command runs;
-// the functions may be called from any goroutine and must not block for long.
+// Outputs, Custom, History, Danger and Thresholds must be set before a command
+// runs; the functions may be called from any goroutine and must not block for
+// long.
 type Device struct {
 	Agent    *agent.Agent
 	Status   func() []string // lines on the state of links and store: "xmpp: online as pi@example.org/pipit since 12:01"
@@ -20,7 +23,8 @@ type Device struct {
 	Outputs  *agent.Outputs  // nil: there are none
 	Custom   *Programs       // nil: there are none
 	History  agent.History   // nil: nothing is recorded
-	FullJID  func() string   // where the ad-hoc commands are, "" while offline
+	Danger   Danger
+	FullJID  func() string // where the ad-hoc commands are, "" while offline
 
 	Thresholds func(name string) []chart.Threshold // what plot draws for a reading; Series need not be set; nil: nothing
 }
@@ -34,10 +38,13 @@ func All(d *Device) []agent.Command {
 		list = append(list, d.history(), d.plot())
 	}
 	if d.Outputs != nil && len(d.Outputs.Tasks) > 0 {
-		list = append(list, d.outputs(), d.set(), d.toggle(), d.pulse())
+		list = append(list, d.outputs(), d.confirmed(d.set()), d.confirmed(d.toggle()), d.confirmed(d.pulse()))
 	}
-<<<<<<< ours
 	list = append(list, d.who(), d.version())
+	if d.Agent.Staff != nil {
+		list = append(list, d.people(), d.grant(), d.revoke())
+	}
+	list = append(list, d.dangerous()...)
 	if d.Custom != nil {
 		list = append(list, d.Custom.Commands()...) // last: of two with one name the first counts
 	}
@@ -45,21 +52,19 @@ func All(d *Device) []agent.Command {
 }
 
 // Names returns the names of all commands that a device may have, whatever its
-// config is: no command of a config can have one of them.
+// config is, and the words of the chat: no command of a config can have one of
+// them.
 func Names() []string {
+	some := func(context.Context) error { return nil }
 	everything := &Device{
+		Agent:   &agent.Agent{Staff: &agent.People{}},
 		Outputs: &agent.Outputs{Tasks: make([]agent.OutputTask, 1)},
 		History: struct{ agent.History }{},
+		Danger:  Danger{Restart: some, Reboot: some, Shutdown: some},
 	}
-	var names []string
+	names := []string{"yes"}
 	for _, c := range All(everything) {
 		names = append(names, c.Name)
 	}
 	return names
-=======
-	if d.Agent.Staff != nil {
-		list = append(list, d.people(), d.grant(), d.revoke())
-	}
-	return append(list, d.who(), d.version())
->>>>>>> theirs
 }

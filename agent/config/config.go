@@ -98,6 +98,10 @@ type Device struct {
 
 	TrustClock bool          // the time of day is right from the start
 	ClockWait  time.Duration // else how long readings wait until it is known to be, 0 to 1 hour
+
+	Dangerous []string           // commands that are turned on: restart, reboot, shutdown
+	Confirm   agent.Confirmation // what they and outputs with confirm = true ask for
+	Codes     *agent.TOTP        // nil unless that is ConfirmTOTP
 }
 
 // XMPP is the table [xmpp]. JID is "" when the file has no such table.

@@ -77,7 +77,7 @@ kind = "sim"
 	dir := filepath.Dir(c.Path)
 	want := &Config{
 		Path: filepath.Join(dir, "pipit.toml"),
-		Device: Device{
+		Device: Device{Confirm: agent.ConfirmAsk,
 			Name: "greenhouse", Location: "behind the house", StateDir: filepath.Join(dir, "state"),
 			LogLevel: slog.LevelDebug, Summary: []string{"tank", "board.*"},
 			Flush: time.Minute, Keep: 36 * time.Hour, MaxSize: 2e6,
@@ -104,7 +104,7 @@ kind = "sim"
 func TestDefaults(t *testing.T) {
 	c := mustLoad(t, "[xmpp]\njid = \"a@example.org\"\npassword_file = \"password\"\n", built{})
 	host, _ := os.Hostname()
-	if want := (Device{Name: host, StateDir: "/var/lib/pipit", Flush: 10 * time.Second, Keep: 720 * time.Hour, MaxSize: 64e6, ClockWait: 5 * time.Minute}); host != "" && !cmp.Equal(c.Device, want) {
+	if want := (Device{Name: host, Confirm: agent.ConfirmAsk, StateDir: "/var/lib/pipit", Flush: 10 * time.Second, Keep: 720 * time.Hour, MaxSize: 64e6, ClockWait: 5 * time.Minute}); host != "" && !cmp.Equal(c.Device, want) {
 		t.Error(cmp.Diff(want, c.Device))
 	}
 	if x := c.XMPP; x.Resource != "pipit" || x.Access != "presence" || x.Server != "" || x.RootCAs != nil {

@@ -38,6 +38,7 @@ type outputKeys struct {
 	Interlock []string      `toml:"interlock"`
 	DeadTime  time.Duration `toml:"dead_time"`
 	SafeWhen  []string      `toml:"safe_when"`
+	Confirm   bool          `toml:"confirm"`
 }
 
 // outputs reads every [output.NAME]. Without sensors, nil, nothing is said of

@@ -24,6 +24,7 @@ func (s section) outputRules(task *agent.OutputTask, sensors []string) {
 	s.pick(&keys)
 	task.Initial = s.outputInitial(task)
 	task.MaxOn, task.MinOn, task.MinOff, task.Pulse = keys.MaxOn, keys.MinOn, keys.MinOff, keys.Pulse
+	task.Confirm = keys.Confirm
 	task.Interlock, task.DeadTime = keys.Interlock, keys.DeadTime
 	s.between("max_on", keys.MaxOn, minTimer, maxTimer)
 	s.between("min_on", keys.MinOn, minTimer, maxTimer)

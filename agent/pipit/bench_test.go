@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"pipit/agent/xmpp/adhoc"
 	"pipit/agent/xmpp/remote"
 	"pipit/agent/xmpp/server"
 	"pipit/agent/xmpp/stanza"
@@ -35,7 +36,7 @@ func BenchmarkAdHoc(b *testing.B) {
 			defer client.Close()
 			ping := pinger(b, login)
 			call := func() error {
-				_, err := client.Call(b.Context(), "version", nil)
+				_, err := client.Call(b.Context(), "version", nil, adhoc.Consent{})
 				return err
 			}
 			if err := call(); err != nil { // and wait for the device

@@ -20,13 +20,15 @@ func callCommand() *cobra.Command {
 	var (
 		who    account
 		asJSON bool
+		answer adhoc.Consent
 	)
 	c := &cobra.Command{
 		Use:   "call JID [COMMAND [key=value ...]]",
 		Short: "run an ad-hoc command of a device, or list what you may run",
 		Example: `  pipit call pi@example.org --config me.toml
   pipit call pi@example.org read name=system.load1 --config me.toml
-  pipit call pi@example.org status --jid me@example.org --password-file pw --json`,
+  pipit call pi@example.org status --jid me@example.org --password-file pw --json
+  pipit call pi@example.org reboot --yes --code 123456 --config me.toml`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			values, err := keyValues(args[min(2, len(args)):])
@@ -51,7 +53,7 @@ func callCommand() *cobra.Command {
 				}
 				return nil
 			}
-			result, err := client.Call(ctx, args[1], values)
+			result, err := client.Call(ctx, args[1], values, answer)
 			if err != nil {
 				return &exitError{exitRefused, err}
 			}
@@ -63,6 +65,8 @@ func callCommand() *cobra.Command {
 		},
 	}
 	who.flags(c)
+	c.Flags().BoolVar(&answer.Yes, "yes", false, "confirm what the device asks before it does something dangerous")
+	c.Flags().StringVar(&answer.Code, "code", "", "with --yes: the code of your authenticator, where the device wants one")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
 	return c
 }

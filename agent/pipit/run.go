@@ -130,7 +130,7 @@ func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 		log.Warn("not all grants are in force", "error", err)
 	}
 	a := &agent.Agent{
-		Name: cfg.Device.Name, Location: cfg.Device.Location, Version: version(), Started: time.Now(),
+		Name: cfg.Device.Name, Location: cfg.Device.Location, Version: version(), Started: time.Now(), Codes: cfg.Device.Codes,
 		Record: st, Alerts: st, Clock: clock, Staff: staff, Log: log,
 	}
 	link := xmpp.New(xmpp.Config{
@@ -143,10 +143,12 @@ func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	status := func() []string { return slices.Concat(link.Status(), clock.Status(), storeStatus(st.Stats())) }
 	h := &health{store: st.Stats, link: func() linkCounters { return linkCounters(link.Counters()) }, log: log}
 	bindSelf(cfg.Sensors, h)
+	ctx, restart := context.WithCancel(ctx)
+	defer restart()
 	programs := &commands.Programs{Custom: cfg.Commands, Capture: sensors.NewHost("/").Capture, Tell: a.Tell, Log: log}
 	a.Commands = commands.All(&commands.Device{
 		Agent: a, Status: status, Counters: h.lines, Sensors: cfg.Sensors, Fields: fields, Outputs: outputs, Custom: programs,
-		History: st, FullJID: link.FullJID,
+		History: st, Danger: danger(cfg.Device, restart), FullJID: link.FullJID,
 	})
 	remove := func(name string) {
 		fields.Remove(name)

@@ -76,6 +76,10 @@ min_off = "1h"
 kind = "sim"
 what = "range"
 max_on = "1h"
+
+[output.valve]
+kind = "sim"
+confirm = true
 `, dir, s.Domain, s.Addr, s.CAFile, extra, b.level, filepath.Join(dir, "absent")), 0o600)
 	cfg, err := load(path)
 	if err != nil {
@@ -186,6 +190,7 @@ func TestWire(t *testing.T) {
 			{"ad-hoc form", adHocForm},
 			{"chat", chatting},
 			{"outputs", switching},
+			{"confirmation", confirming},
 			{"late command", lateCommand},
 			{"strangers get nothing", strangersGetNothing},
 			{"malformed stanzas", malformedStanzas},
@@ -359,13 +364,13 @@ func switching(t *testing.T, b *bench) {
 	operator.Chat(full, "toggle pump", "")
 	operator.Wait(xmpptest.Has("<body>", "refused: pump ", "(min_off)"), patience)
 	operator.Chat(full, "outputs", "")
-	operator.Wait(xmpptest.Has("<body>", "2 outputs.", "more (min_off)"), patience)
+	operator.Wait(xmpptest.Has("<body>", "3 outputs.", "more (min_off)"), patience)
 
 	viewer := b.client(t, "viewer/phone")
 	viewer.Chat(full, "set lamp on", "")
 	viewer.Wait(xmpptest.Has("<body>", "do not know"), patience)
 	viewer.Chat(full, "outputs", "")
-	viewer.Wait(xmpptest.Has("<body>", "2 outputs.", "lamp", "0 %"), patience)
+	viewer.Wait(xmpptest.Has("<body>", "3 outputs.", "lamp", "0 %"), patience)
 }
 
 // A command that waited on the server for minutes is not run.

@@ -42,8 +42,10 @@ func List(ctx context.Context, r stanza.Requester, to string) ([]disco.Item, err
 // that has no field for one of the values, or that refuses them, is canceled
 // and described by the error. The result holds what came back even when there
 // is an error: a *FailedError, or a value that a command without a form ignored.
-func Execute(ctx context.Context, r stanza.Requester, to, node string, values map[string][]string) (Result, error) {
-	x := execution{r: r, to: to, node: node, values: values, used: make(map[string]bool)}
+// What a device asks before it does something dangerous is answered by consent;
+// without it the error tells what was asked.
+func Execute(ctx context.Context, r stanza.Requester, to, node string, values map[string][]string, consent Consent) (Result, error) {
+	x := execution{r: r, to: to, node: node, values: values, consent: consent, used: make(map[string]bool)}
 	result, err := x.run(ctx)
 	if err != nil {
 		return result, fmt.Errorf("command %q: %w", node, err)
@@ -61,6 +63,7 @@ type execution struct {
 	to, node string
 	values   map[string][]string
 	used     map[string]bool
+	consent  Consent
 
 	session string
 	shown   []string // variables of the form before
@@ -167,6 +170,9 @@ func (x *execution) fill(st stage) (*dataform.Form, error) {
 		if given && f.Type != "hidden" {
 			x.used[f.Var] = true
 			f.Values = values
+		}
+		if err := x.consent.fill(&f, st.Form.Instructions); err != nil {
+			return nil, err
 		}
 		if f.Required && len(f.Values) == 0 {
 			return nil, fmt.Errorf("%s is needed%s", f.Var, choice(f))

@@ -74,7 +74,7 @@ func TestExecute(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			d := newDevice()
-			got, err := Execute(t.Context(), wireTo{d, anna}, dev, tt.node, tt.values)
+			got, err := Execute(t.Context(), wireTo{d, anna}, dev, tt.node, tt.values, Consent{})
 			if fmt.Sprint(err) != tt.err && (err != nil || tt.err != "") {
 				t.Errorf("error %v, want %s", err, tt.err)
 			}
@@ -91,10 +91,10 @@ func TestExecute(t *testing.T) {
 		})
 	}
 	var failed *FailedError
-	if _, err := Execute(t.Context(), wireTo{newDevice(), anna}, dev, "fail", nil); !errors.As(err, &failed) {
+	if _, err := Execute(t.Context(), wireTo{newDevice(), anna}, dev, "fail", nil, Consent{}); !errors.As(err, &failed) {
 		t.Errorf("error %v is no FailedError", err)
 	}
-	if _, err := Execute(t.Context(), wireTo{newDevice(), anna}, dev, "bogus", nil); !errors.Is(err, stanza.ItemNotFound) {
+	if _, err := Execute(t.Context(), wireTo{newDevice(), anna}, dev, "bogus", nil, Consent{}); !errors.Is(err, stanza.ItemNotFound) {
 		t.Errorf("error %v is no item-not-found", err)
 	}
 }
@@ -162,7 +162,7 @@ func TestExecuteElsewhere(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := &script{answers: tt.answers}
-			got, err := Execute(t.Context(), s, dev, "n", nil)
+			got, err := Execute(t.Context(), s, dev, "n", nil, Consent{})
 			if fmt.Sprint(err) != tt.err && (err != nil || tt.err != "") {
 				t.Errorf("error %v, want %s", err, tt.err)
 			}
@@ -178,7 +178,7 @@ func TestExecuteElsewhere(t *testing.T) {
 
 func TestExecuteBounds(t *testing.T) {
 	s := &script{answers: []string{"<command xmlns='" + NS + "' node='n' sessionid='s' status='completed'>" + strings.Repeat("<note>x</note>", maxNotes+5) + "</command>"}}
-	got, err := Execute(t.Context(), s, dev, "n", nil)
+	got, err := Execute(t.Context(), s, dev, "n", nil, Consent{})
 	if err != nil || len(got.Notes) != maxNotes {
 		t.Errorf("%d notes, %v", len(got.Notes), err)
 	}
@@ -192,7 +192,7 @@ func FuzzExecute(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in string) {
 		if strings.HasPrefix(in, "<") {
 			s := &script{answers: []string{in}}
-			res, err := Execute(t.Context(), s, dev, "n", map[string][]string{"a": {"1"}})
+			res, err := Execute(t.Context(), s, dev, "n", map[string][]string{"a": {"1"}}, Consent{})
 			if len(s.actions) > maxStages+2 {
 				t.Errorf("%d steps", len(s.actions))
 			}

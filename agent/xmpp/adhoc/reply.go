@@ -58,7 +58,9 @@ func (x *session) form(c agent.Command, wrong []*agent.ParamError) []byte {
 		lines = append(lines, text)
 		f.Fields = append(f.Fields, dataform.Field{Type: "fixed", Values: []string{text}})
 	}
-	if len(x.stages) > 1 {
+	if x.ask != nil {
+		lines = append(lines, x.ask.Text)
+	} else if len(x.stages) > 1 {
 		lines = append(lines, fmt.Sprintf("Step %d of %d", x.at+1, len(x.stages)))
 	}
 	f.Instructions = strings.Join(lines, "\n")

@@ -102,17 +102,32 @@ func (s *Server) start(ctx context.Context, req request) ([]byte, error) {
 	}
 	x := newSession(req, c)
 	if len(x.stages) == 0 {
-		payload, err := s.run(ctx, c, x)
-		if errors.Is(err, errLost) {
-			err = stanza.ItemNotFound
-		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.sessions.end(x)
-		return payload, err
+		return s.once(ctx, c, x)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.show(c, x)
+}
+
+// once runs a command without parameters, or asks for confirmation.
+func (s *Server) once(ctx context.Context, c agent.Command, x *session) ([]byte, error) {
+	payload, err := s.run(ctx, c, x)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ask *agent.ConfirmError
+	if errors.As(err, &ask) {
+		x.confirm(ask)
+		return s.show(c, x)
+	}
+	if errors.Is(err, errLost) {
+		err = stanza.ItemNotFound
+	}
+	s.sessions.end(x)
+	return payload, err
+}
+
+// show puts a session into the table and its form into the answer. The table is locked.
+func (s *Server) show(c agent.Command, x *session) ([]byte, error) {
 	if !s.sessions.add(x) {
 		return nil, &stanza.Error{Type: "wait", Condition: "resource-constraint", Text: "too many commands are under way: try again in a few minutes"}
 	}
@@ -170,6 +185,7 @@ func (s *Server) aside(req request, c agent.Command, allowed bool, x *session, e
 		return nil, badRequest("bad-action", "there is no step before the first")
 	}
 	x.keep(req.form)
+	x.unconfirm()
 	x.at--
 	return x.form(c, nil), nil
 }
@@ -177,13 +193,25 @@ func (s *Server) aside(req request, c agent.Command, allowed bool, x *session, e
 // finish runs a command whose form is complete. An argument that it refuses
 // after all leads back to the form.
 func (s *Server) finish(ctx context.Context, c agent.Command, x *session) ([]byte, error) {
+	if x.declined() {
+		return command(x, "completed", note("warn", notRun)), nil
+	}
 	payload, err := s.run(ctx, c, x)
 	var p *agent.ParamError
+	var ask *agent.ConfirmError
 	switch {
 	case errors.Is(err, errLost):
 		return nil, stanza.Forbidden
+	case errors.As(err, &ask):
+		x.confirm(ask)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.show(c, x)
 	case !errors.As(err, &p):
 		return payload, err
+	}
+	if p.Param != codeField {
+		x.unconfirm()
 	}
 	if at := x.stageOf(p.Param); at >= 0 {
 		x.at = at
@@ -199,11 +227,14 @@ func (s *Server) finish(ctx context.Context, c agent.Command, x *session) ([]byt
 // errLost says that the asker was allowed a moment ago and is not any more.
 var errLost = errors.New("not allowed any more")
 
-// run executes a command. The error is errLost, or a *agent.ParamError about
-// an argument that can be given again; every other failure is an answer.
+// run executes a command. The error is errLost, a *agent.ConfirmError, or a
+// *agent.ParamError about an argument that can be given again; every other
+// failure is an answer.
 func (s *Server) run(ctx context.Context, c agent.Command, x *session) ([]byte, error) {
-	answer, err := s.agent.Do(ctx, agent.Request{From: x.person, Via: agent.ViaAdHoc, Name: c.Name, Args: x.args()})
+	answer, err := s.agent.Do(ctx, agent.Request{From: x.person, Via: agent.ViaAdHoc, Name: c.Name, Args: x.args(), Confirmed: x.confirmed()})
 	var p *agent.ParamError
+	var ask *agent.ConfirmError
+	var no *agent.UnconfirmedError
 	switch {
 	case err == nil:
 		return completed(c, x, answer), nil
@@ -211,6 +242,10 @@ func (s *Server) run(ctx context.Context, c agent.Command, x *session) ([]byte, 
 		return nil, errLost
 	case errors.As(err, &p) && len(x.stages) > 0:
 		return nil, p
+	case errors.As(err, &ask):
+		return nil, ask
+	case errors.As(err, &no) && no.Again && x.ask != nil && x.ask.Kind == agent.ConfirmTOTP:
+		return nil, &agent.ParamError{Param: codeField, Text: no.Text}
 	}
 	return failed(x, err), nil
 }

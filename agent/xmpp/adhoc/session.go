@@ -27,6 +27,8 @@ type session struct {
 	at     int             // the stage that was shown last
 	values map[string]string
 	used   time.Time
+
+	ask *agent.ConfirmError // what the last stage asks, nil before
 }
 
 func newSession(req request, c agent.Command) *session {
@@ -41,7 +43,7 @@ func newSession(req request, c agent.Command) *session {
 func (x *session) args() map[string]string {
 	args := make(map[string]string, len(x.values))
 	for name, v := range x.values {
-		if v != "" {
+		if v != "" && name != confirmField && name != codeField {
 			args[name] = v
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"pipit/agent/xmpp/adhoc"
 	"pipit/agent/xmpp/remote"
 )
 
@@ -47,12 +48,12 @@ func (b *bench) commands(ctx context.Context, l *lab) error {
 		return err
 	}
 	defer v.close()
-	if _, err := client.Call(ctx, "version", nil); err != nil { // and wait for the device
+	if _, err := client.Call(ctx, "version", nil, adhoc.Consent{}); err != nil { // and wait for the device
 		return err
 	}
 	var commands, pings []float64
 	for range calls {
-		if err := timed(&commands, func() error { _, err := client.Call(ctx, "version", nil); return err }); err != nil {
+		if err := timed(&commands, func() error { _, err := client.Call(ctx, "version", nil, adhoc.Consent{}); return err }); err != nil {
 			return err
 		}
 		err := timed(&pings, func() error {

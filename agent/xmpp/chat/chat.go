@@ -135,7 +135,11 @@ func (r *Responder) respond(ctx context.Context, in *message, line string) (text
 	if done, ok := r.corrects(in); ok {
 		return done, false, nil
 	}
-	text, ran, err = r.run(ctx, in.bare, line)
+	if word, ok := yes(line); ok {
+		text, ran, err = r.confirm(ctx, in, word)
+	} else {
+		text, ran, err = r.run(ctx, in.bare, line)
+	}
 	r.remember(in, line, ran)
 	return text, ran, err
 }
@@ -152,10 +156,22 @@ func (r *Responder) run(ctx context.Context, bare, line string) (text string, ra
 	if err == nil {
 		ans, err = r.Agent.Do(ctx, agent.Request{From: bare, Via: agent.ViaChat, Name: name, Args: args})
 	}
+	return outcome(name, line, ans, err)
+}
+
+// outcome writes the answer to a line that was handed to the agent, or not even
+// that.
+func outcome(name, line string, ans agent.Answer, err error) (text string, ran bool, _ error) {
 	var bad *agent.ParamError
+	var ask *agent.ConfirmError
+	var unconfirmed *agent.UnconfirmedError
 	switch {
 	case err == nil:
 		return body(ans), true, nil
+	case errors.As(err, &ask):
+		return question(ask), false, nil
+	case errors.As(err, &unconfirmed):
+		return "", false, refusal(sentence("I did not run that: " + unconfirmed.Text))
 	case errors.Is(err, agent.ErrUnknown):
 		return "", false, refusal(unknown(line, err))
 	case errors.As(err, &bad):

@@ -12,13 +12,13 @@ import (
 )
 
 // Call runs an ad-hoc command of the device (XEP-0050) with values for its
-// form. It waits until the device is online or ctx ends.
-func (c *Client) Call(ctx context.Context, command string, values map[string][]string) (adhoc.Result, error) {
+// form and an answer to what it asks before it does something dangerous. It waits until the device is online or ctx ends.
+func (c *Client) Call(ctx context.Context, command string, values map[string][]string, consent adhoc.Consent) (adhoc.Result, error) {
 	full, err := c.Online(ctx)
 	if err != nil {
 		return adhoc.Result{}, err
 	}
-	return adhoc.Execute(ctx, c.router, full, command, values)
+	return adhoc.Execute(ctx, c.router, full, command, values, consent)
 }
 
 // Commands lists what this person may run on the device.
