@@ -119,8 +119,11 @@ func (a *Agent) Persons() []string {
 // time: who (bare JID, hence the role), which way, which command.
 func (a *Agent) Allowed(from string, via Via, c Command) bool {
 	role := a.Role(from)
-	if via == ViaLocal && from == "" {
+	switch {
+	case via == ViaLocal && from == "":
 		role = Owner
+	case via == ViaRule && from == "":
+		role = Operator
 	}
 	return role != Stranger && role >= c.Needs
 }

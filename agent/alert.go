@@ -44,8 +44,32 @@ type Alert struct {
 	ID    string // unique, and the same however often the alert is sent: it becomes the id of the message and its origin-id (XEP-0359)
 	Time  time.Time
 	Level Level
-	Name  string // what it is about: "store"
+	Name  string // what it is about: "store"; "": Text is the whole line
 	Text  string // one line for people, at most MaxText bytes
+
+	To       string     // normalised bare JID of a person, or of a room; "": every owner
+	Room     bool       // To is a room
+	Number   uint64     // of the firing of a rule, for "ack 17"; 0: nothing to acknowledge
+	State    AlertState // of that firing
+	Replaces string     // ID of an alert that this one brings up to date; "": none
+}
+
+// AlertState is how things stand with what an alert tells.
+type AlertState uint8
+
+const (
+	Note     AlertState = iota // something that happened; nobody has to acknowledge it
+	Firing                     // and nobody has acknowledged it
+	Acked                      // somebody sees to it
+	Resolved                   // it is over
+)
+
+// Body returns the alert as people read it.
+func (a Alert) Body() string {
+	if a.Name == "" {
+		return a.Text
+	}
+	return "[" + a.Level.String() + "] " + a.Name + ": " + a.Text
 }
 
 // NewAlert returns an alert of this moment with an ID of its own. The text is

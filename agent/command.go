@@ -44,6 +44,8 @@ type Via string
 const (
 	ViaChat  Via = "chat"  // a one-to-one message
 	ViaAdHoc Via = "adhoc" // XEP-0050
+	ViaRoom  Via = "room"  // a message in a room (XEP-0045), or a private one there
+	ViaRule  Via = "rule"  // do and on_clear of a rule
 	ViaLocal Via = "local" // this process: the command line, a test
 )
 
@@ -55,6 +57,10 @@ type Request struct {
 	Args map[string]string // by Param.Name; several values of a ParamChoices are joined by a space
 
 	Confirmed string // the word or code that confirms it; "" the first time
+
+	Room string // bare JID of the room it came through, ""
+	Rule string // name of the rule that asks, for ViaRule
+	Re   string // id of the message that was replied or reacted to, at most 512 bytes; ""
 }
 
 // An Answer is what goes back: a text, or a table, or a text above a table.

@@ -49,11 +49,13 @@ var bare = []string{"agent", "agent/xmpp/wire"}
 // allowed (for its external tests).
 var arrows = []struct{ from, to string }{
 	{"agent", ""},
-	{"agent/config", "agent"},
-	{"agent/commands", "agent agent/store agent/chart"},
+	{"agent/config", "agent agent/rule agent/alarm"},
+	{"agent/commands", "agent agent/store agent/chart agent/rule agent/alarm agent/watch"},
 	{"agent/store", "agent"},
 	{"agent/chart", "agent"},
 	{"agent/rule", "agent"},
+	{"agent/alarm", "agent agent/rule"},
+	{"agent/watch", "agent"},
 	{"sensors/...", "agent sensors/..."},
 	{"bridge", "agent agent/store agent/chart"},
 	{"agent/xmpp/wire", ""},

@@ -10,7 +10,6 @@ import (
 	"pipit/agent"
 	"pipit/agent/commands"
 	"pipit/agent/config"
-	"pipit/agent/xmpp/chat"
 	"pipit/sensors"
 )
 
@@ -89,7 +88,7 @@ func TestSetByChatLine(t *testing.T) {
 			{"pulse pump for 5s", "pump: on, until +5s (5s)."},
 			{"toggle pump", "pump: off."},
 		} {
-			name, args, err := chat.Parse(tt.line, a.Commands)
+			name, args, err := agent.ParseLine(tt.line, a.Commands)
 			if err != nil {
 				t.Errorf("%s: %v", tt.line, err)
 				continue

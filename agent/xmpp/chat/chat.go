@@ -151,7 +151,7 @@ func (r *Responder) run(ctx context.Context, bare, line string) (text string, ra
 	case strings.ContainsAny(line, "\r\n\v\f\u0085\u2028\u2029"):
 		return "", false, refusal(oneLine)
 	}
-	name, args, err := Parse(line, r.Agent.CommandsFor(bare, agent.ViaChat))
+	name, args, err := agent.ParseLine(line, r.Agent.CommandsFor(bare, agent.ViaChat))
 	var ans agent.Answer
 	if err == nil {
 		ans, err = r.Agent.Do(ctx, agent.Request{From: bare, Via: agent.ViaChat, Name: name, Args: args})
@@ -182,11 +182,13 @@ func outcome(name, line string, ans agent.Answer, err error) (text string, ran b
 
 // unknown writes the answer to a verb that is no command.
 func unknown(line string, err error) string {
-	e := &unknownError{word: firstWord(line)}
-	errors.As(err, &e)
-	s := fmt.Sprintf("%s%q.", unknownStart, clip(e.word, 40))
-	if e.near != "" {
-		s += fmt.Sprintf(" Did you mean %q?", e.near)
+	e := &agent.UnknownError{}
+	if !errors.As(err, &e) { // the role went while the line was read
+		e.Word, _, _ = strings.Cut(line, " ")
+	}
+	s := fmt.Sprintf("%s%q.", unknownStart, clip(e.Word, 40))
+	if e.Near != "" {
+		s += fmt.Sprintf(" Did you mean %q?", e.Near)
 	}
 	return s + ` Send "help" for a list.`
 }

@@ -1,4 +1,4 @@
-package chat
+package agent
 
 import (
 	"errors"
@@ -6,21 +6,19 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"pipit/agent"
 )
 
-var grammar = []agent.Command{
-	{Name: "help", Params: []agent.Param{{Name: "command"}}},
-	{Name: "set", Params: []agent.Param{{Name: "output"}, {Name: "state"}, {Name: "minutes"}}},
-	{Name: "read", Params: []agent.Param{{Name: "name", Rest: true}}},
-	{Name: "say", Params: []agent.Param{{Name: "to"}, {Name: "text", Rest: true}}},
+var lineGrammar = []Command{
+	{Name: "help", Params: []Param{{Name: "command"}}},
+	{Name: "set", Params: []Param{{Name: "output"}, {Name: "state"}, {Name: "minutes"}}},
+	{Name: "read", Params: []Param{{Name: "name", Rest: true}}},
+	{Name: "say", Params: []Param{{Name: "to"}, {Name: "text", Rest: true}}},
 	{Name: "status"},
 }
 
 type args = map[string]string
 
-func TestParse(t *testing.T) {
+func TestParseLine(t *testing.T) {
 	for _, tt := range []struct {
 		line, name string
 		args       args
@@ -50,14 +48,14 @@ func TestParse(t *testing.T) {
 		{`read name="a b"`, "read", args{"name": "a b"}},
 		{`say anna the "quick  fox" to=x`, "say", args{"to": "anna", "text": "the quick  fox to=x"}},
 	} {
-		name, got, err := Parse(tt.line, grammar)
+		name, got, err := ParseLine(tt.line, lineGrammar)
 		if err != nil || name != tt.name || !cmp.Equal(got, tt.args) {
 			t.Errorf("%q: got %s %q, error %v, want %s %q", tt.line, name, got, err, tt.name, tt.args)
 		}
 	}
 }
 
-func TestParseErrors(t *testing.T) {
+func TestParseLineErrors(t *testing.T) {
 	for _, tt := range []struct{ line, name, want string }{
 		{"", "", `unknown command ""`},
 		{"/", "", `unknown command ""`},
@@ -73,19 +71,19 @@ func TestParseErrors(t *testing.T) {
 		{`set "a b`, "set", "a quote is not closed"},
 		{`set a"`, "set", "a quote is not closed"},
 	} {
-		name, got, err := Parse(tt.line, grammar)
+		name, got, err := ParseLine(tt.line, lineGrammar)
 		if err == nil || err.Error() != tt.want || name != tt.name || got != nil {
 			t.Errorf("%q: got %s %q, error %v, want %s, error %s", tt.line, name, got, err, tt.name, tt.want)
 			continue
 		}
-		var bad *agent.ParamError
-		if unknown := tt.name == ""; errors.Is(err, agent.ErrUnknown) != unknown || errors.As(err, &bad) == unknown {
+		var bad *ParamError
+		if unknown := tt.name == ""; errors.Is(err, ErrUnknown) != unknown || errors.As(err, &bad) == unknown {
 			t.Errorf("%q: error of the wrong kind: %#v", tt.line, err)
 		}
 	}
 }
 
-func FuzzParse(f *testing.F) {
+func FuzzParseLine(f *testing.F) {
 	for _, s := range []string{
 		"status", "! HELP set", "set pump on 5", `set output="living room" state=on`, "say „a b“ c=d e",
 		`set "`, "read \u200b\u00a0name=*.x", "/me waves", "set a output=b", "\xff\xfe", "=", `"" ""`, "!",
@@ -93,7 +91,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
-		name, got, err := Parse(line, grammar)
+		name, got, err := ParseLine(line, lineGrammar)
 		if err != nil {
 			if got != nil {
 				t.Errorf("arguments %q with error %v", got, err)
@@ -101,7 +99,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		var params []string
-		for _, c := range grammar {
+		for _, c := range lineGrammar {
 			if c.Name == name {
 				for _, p := range c.Params {
 					params = append(params, p.Name)
