@@ -7,11 +7,12 @@ import (
 	"context"
 
 	"pipit/agent"
+	"pipit/agent/alarm"
 	"pipit/agent/chart"
 )
 
 // A Device is what the commands look at. All fields but Counters, Fields,
-// Outputs, Custom, History, Danger and Thresholds must be set before a command
+// Outputs, Custom, History, Alarm, Danger and Thresholds must be set before a command
 // runs; the functions may be called from any goroutine and must not block for
 // long.
 type Device struct {
@@ -23,6 +24,7 @@ type Device struct {
 	Outputs  *agent.Outputs  // nil: there are none
 	Custom   *Programs       // nil: there are none
 	History  agent.History   // nil: nothing is recorded
+	Alarm    *alarm.Pager    // nil: there are no rules
 	Danger   Danger
 	FullJID  func() string // where the ad-hoc commands are, "" while offline
 
@@ -39,6 +41,9 @@ func All(d *Device) []agent.Command {
 	}
 	if d.Outputs != nil && len(d.Outputs.Tasks) > 0 {
 		list = append(list, d.outputs(), d.confirmed(d.set()), d.confirmed(d.toggle()), d.confirmed(d.pulse()))
+	}
+	if d.Alarm != nil {
+		list = append(list, d.alerts(), d.ack(), d.unack(), d.silence(), d.unsilence(), d.testAlert())
 	}
 	list = append(list, d.who(), d.version())
 	if d.Agent.Staff != nil {
@@ -60,6 +65,7 @@ func Names() []string {
 		Agent:   &agent.Agent{Staff: &agent.People{}},
 		Outputs: &agent.Outputs{Tasks: make([]agent.OutputTask, 1)},
 		History: struct{ agent.History }{},
+		Alarm:   &alarm.Pager{},
 		Danger:  Danger{Restart: some, Reboot: some, Shutdown: some},
 	}
 	names := []string{"yes"}
