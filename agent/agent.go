@@ -40,6 +40,8 @@ type Agent struct {
 	Staff    *People         // who may do what at run time; nil: People, which never changes
 	Commands []Command       // the one table, in the order of help
 	Messages Messages        // what Tell says, until the link has sent it
+	Events   AlertEvents     // nil: nobody is told what became of an alert
+	Seers    []func(Reading) // told of each reading that the board took; must not block
 	Codes    *TOTP           // what ConfirmTOTP asks; nil: it is never confirmed
 	Log      *slog.Logger    // nil: silent
 
@@ -84,8 +86,12 @@ func (a *Agent) show(r Reading) bool {
 	ok := a.Board.Put(r)
 	if !ok {
 		a.full.Do(func() { a.log().Error("board full, new names are dropped", "max", MaxReadings, "first", r.Name) })
+		return false
 	}
-	return ok
+	for _, see := range a.Seers {
+		see(r)
+	}
+	return true
 }
 
 // records tells whether a reading belongs into the record.

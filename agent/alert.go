@@ -49,6 +49,7 @@ type Alert struct {
 
 	To       string     // normalised bare JID of a person, or of a room; "": every owner
 	Room     bool       // To is a room
+	Rule     string     // whose firing it tells, for "silence hot 1h"; ""
 	Number   uint64     // of the firing of a rule, for "ack 17"; 0: nothing to acknowledge
 	State    AlertState // of that firing
 	Replaces string     // ID of an alert that this one brings up to date; "": none
@@ -104,16 +105,38 @@ type Alerts interface {
 	AlertDone(link string, pos uint64) error
 }
 
-// Alert tells people something: it logs the alert and appends it to Alerts. It
-// may wait for the disk, so it is not for the path of a reading.
+// AlertEvents is told what became of alerts. Its methods must not block.
+type AlertEvents interface {
+	// Delivered says that a device of a person has the alert (XEP-0184).
+	Delivered(id, to string)
+	// Unreachable says that a server returned the alert: nobody has it.
+	Unreachable(id, to, reason string)
+}
+
+// Alert tells every owner something; see Raise.
 func (a *Agent) Alert(name string, level Level, text string) {
-	alert := NewAlert(name, level, text)
-	severity := [...]slog.Level{slog.LevelInfo, slog.LevelWarn, slog.LevelError}[min(level, Critical)]
-	a.log().Log(context.Background(), severity, "alert", "name", alert.Name, "text", alert.Text, "id", alert.ID)
+	if err := a.Raise(NewAlert(name, level, text)); err != nil {
+		a.log().Error("an alert is in memory only; a power cut would lose it", "error", err)
+	}
+}
+
+// Raise logs an alert and appends it to Alerts. An empty ID and a zero Time are
+// filled in; the text is made one line of at most MaxText bytes. It may wait for
+// the disk, so it is not for the path of a reading. The error says that the
+// alert is in memory only.
+func (a *Agent) Raise(alert Alert) error {
+	made := NewAlert(alert.Name, alert.Level, alert.Text)
+	alert.Name, alert.Text = made.Name, made.Text
+	if alert.ID == "" {
+		alert.ID = made.ID
+	}
+	if alert.Time.IsZero() {
+		alert.Time = made.Time
+	}
+	severity := [...]slog.Level{slog.LevelInfo, slog.LevelWarn, slog.LevelError}[min(alert.Level, Critical)]
+	a.log().Log(context.Background(), severity, "alert", "name", alert.Name, "text", alert.Text, "to", alert.To, "id", alert.ID)
 	if a.Alerts == nil {
-		return
+		return nil
 	}
-	if err := a.Alerts.AppendAlert(alert); err != nil {
-		a.log().Error("an alert is in memory only; a power cut would lose it", "id", alert.ID, "error", err)
-	}
+	return a.Alerts.AppendAlert(alert)
 }

@@ -115,11 +115,13 @@ func checkAction(line string, commands []agent.Command) error {
 		if c.Name != name {
 			continue
 		}
+		if args, err = c.CheckArgs(args); err != nil {
+			return err
+		}
 		if c.Confirm != agent.ConfirmNone && (c.ConfirmIf == nil || c.ConfirmIf(args)) {
 			return errors.New("it asks for confirmation, which a rule cannot give")
 		}
-		_, err = c.CheckArgs(args)
-		return err
+		return nil
 	}
 	return agent.ErrUnknown
 }

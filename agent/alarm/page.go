@@ -217,7 +217,7 @@ func (p *Pager) correct(d *desk, to []string, a agent.Alert, now time.Time) (ale
 func (p *Pager) address(d *desk, jid string, a agent.Alert, now time.Time) agent.Alert {
 	inc := d.machine.Incident()
 	a.Time, a.To, a.Room = now, jid, p.isRoom(jid)
-	a.Number = inc.Number
+	a.Number, a.Rule = inc.Number, d.Name
 	a.ID = p.firstID(d, jid)
 	if a.Text != d.page.Text {
 		a.ID = newID(inc.Number, jid, d.Name, strconv.Itoa(int(a.State)), now.UTC().Format(time.RFC3339Nano))

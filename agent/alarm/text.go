@@ -66,11 +66,26 @@ func (p *Pager) reading(name string) string {
 	case !ok:
 		return name + " has no reading"
 	case r.OK():
-		return name + " is " + r.Display()
+		return name + " is " + Word(r)
 	case r.Reason != "":
 		return fmt.Sprintf("%s is %s (%s)", name, r.Quality, r.Reason)
 	}
 	return name + " is " + r.Quality.String()
+}
+
+// Word writes a reading for people: a switch is on or off, and one without a
+// good value is what is the matter with it.
+func Word(r agent.Reading) string {
+	on, isSwitch := r.Value.Bool()
+	switch {
+	case !r.OK():
+		return r.Quality.String()
+	case !isSwitch:
+		return r.Display()
+	case on:
+		return "on"
+	}
+	return "off"
 }
 
 // saying is the middle of a line: the words of the config, or the readings.
@@ -80,7 +95,7 @@ func (p *Pager) saying(d *desk, now time.Time) string {
 	}
 	name := d.names()[0]
 	r := p.seen[name]
-	v := Values{Name: name, Value: r.Display(), Unit: r.Unit, Rule: d.Name, Level: d.Level.String(), Time: clock(now, now)}
+	v := Values{Name: name, Value: Word(r), Unit: r.Unit, Rule: d.Name, Level: d.Level.String(), Time: clock(now, now)}
 	if r.OK() {
 		v.Value = strings.TrimSpace(strings.TrimSuffix(v.Value, r.Unit))
 	}

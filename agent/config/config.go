@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"pipit/agent"
+	"pipit/agent/alarm"
 )
 
 // Bounds of a config file.
@@ -80,6 +81,8 @@ type Config struct {
 	Sensors  []agent.Task          // in the order of the file
 	Outputs  []agent.OutputTask    // in the order of the file
 	Fields   []agent.FieldRule     // in the order of the file
+	Rules    []alarm.Rule          `json:"-"` // in the order of the file
+	Alarms   alarm.Plan            `json:"-"` // who is told of all rules
 	Commands []agent.Custom        `json:"-"` // in the order of the file
 	Warnings []string              // each FILE:LINE: key: text, in the order of the file
 }
@@ -164,13 +167,14 @@ func (l *loader) read(path string) (section, error) {
 }
 
 func (l *loader) config(top section) *Config {
-	top.onlyKeys([]string{"device", "xmpp", "people", "sensor", "field", "output", "command"})
+	top.onlyKeys([]string{"device", "xmpp", "people", "sensor", "field", "output", "rule", "alerts", "quiet", "room", "command"})
 	c := &Config{Path: l.path}
 	sensors := top.sub("sensor", "[sensor.NAME], one for each sensor")
 	l.sensors(sensors, c)
 	outputs := top.sub("output", writeOutput)
 	c.Outputs = l.outputs(outputs, append([]string{}, sensors.keys()...)) // not nil
 	l.fields(top.sub("field", `[field."NAME"], one for each reading or glob`), sensors.keys(), c)
+	c.Rules, c.Alarms = l.allRules(top)
 	c.Commands = l.commands(top.sub("command", "[command.NAME], one for each command"))
 	c.Device = l.device(top.sub("device", "[device]"), slices.Concat(sensors.keys(), outputs.keys()))
 	c.People = l.people(top.sub("people", "[people]"))

@@ -33,6 +33,9 @@ func (c *Config) Describe() string {
 	for _, f := range c.Fields {
 		rows = append(rows, []string{"field", f.Glob + ", " + strings.Join(fieldText(f.Field), ", ")})
 	}
+	for _, r := range c.Rules {
+		rows = append(rows, []string{"rule", fmt.Sprintf("%s, %s, when %s", r.Name, r.Level, r.When)})
+	}
 	for _, cmd := range c.Commands {
 		rows = append(rows, []string{"command", fmt.Sprintf("%s, for %ss, runs %s, at most %s", cmd.Name, cmd.Needs, cmd.Argv[0], short(cmd.Timeout))})
 	}

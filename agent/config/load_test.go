@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"pipit/agent"
+	"pipit/agent/alarm"
 )
 
 // loadText writes a config and a password file beside it, and loads it.
@@ -76,7 +77,8 @@ kind = "sim"
 `, built{})
 	dir := filepath.Dir(c.Path)
 	want := &Config{
-		Path: filepath.Join(dir, "pipit.toml"),
+		Path:   filepath.Join(dir, "pipit.toml"),
+		Alarms: alarm.Plan{CriticalAfter: 5 * time.Minute, ReceiptAfter: time.Minute},
 		Device: Device{Confirm: agent.ConfirmAsk,
 			Name: "greenhouse", Location: "behind the house", StateDir: filepath.Join(dir, "state"),
 			LogLevel: slog.LevelDebug, Summary: []string{"tank", "board.*"},
@@ -356,6 +358,7 @@ output   fan, sim, begins 0 %, safe 0 % when exit, max_on 2h
 field    board.load*, precision 2, change 0.1
 field    simulated, unit °C, reject 85, valid -40 to 60, offset -0.5, max_step 5, smooth median of 3, stale after 2m
 field    boiler, 2 points, change 1%, heartbeat 30m
+rule     hot, critical, when boiler > 80 °C
 command  disk, for viewers, runs /bin/df, at most 10s`
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

@@ -100,7 +100,7 @@ chat did not succeed; 4 the device is not there, or refused the command.`,
 	})
 	root.AddCommand(
 		runCommand(), checkCommand(), detectCommand(), readCommand(), kindsCommand(), initCommand(), demoCommand(),
-		watchCommand(), callCommand(), chatCommand(), outputsSafeCommand(), versionCommand(),
+		watchCommand(), callCommand(), chatCommand(), outputsSafeCommand(), testRuleCommand(), versionCommand(),
 	)
 	for _, c := range append(root.Commands(), root) {
 		c.Args = usageArgs(c.Args)

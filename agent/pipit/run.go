@@ -75,6 +75,9 @@ func load(path string) (*config.Config, error) {
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, &exitError{exitUsage, fmt.Errorf("%w; \"pipit init > %s\" makes one to start from", err, path)}
 	}
+	if err == nil {
+		err = checkActions(cfg)
+	}
 	if err != nil {
 		return nil, &exitError{exitUsage, err}
 	}
@@ -138,7 +141,8 @@ func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 		Server: cfg.XMPP.Server, DirectTLS: cfg.XMPP.DirectTLS, RootCAs: cfg.XMPP.RootCAs, AllowPlain: cfg.XMPP.AllowPlain,
 		PubSub: cfg.XMPP.PubSub, Access: cfg.XMPP.Access, Summary: cfg.Device.Summary, Interval: slowest(cfg.Sensors),
 	}, a, log)
-	fields := &agent.Fields{Rules: cfg.Fields, Next: a.Put, Refresh: a.Refresh, Log: log}
+	fields := &agent.Fields{Rules: cfg.Fields, Next: a.Put, Refresh: a.Refresh, Crosses: crosses(cfg.Rules), Log: log}
+	pager := newPager(cfg, a, st, link.OfflineSince, log)
 	outputs := &agent.Outputs{Tasks: cfg.Outputs, Put: a.Put, Board: &a.Board, Offline: link.OfflineSince, State: st, Log: log}
 	status := func() []string { return slices.Concat(link.Status(), clock.Status(), storeStatus(st.Stats())) }
 	h := &health{store: st.Stats, link: func() linkCounters { return linkCounters(link.Counters()) }, log: log}
@@ -148,7 +152,7 @@ func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	programs := &commands.Programs{Custom: cfg.Commands, Capture: sensors.NewHost("/").Capture, Tell: a.Tell, Log: log}
 	a.Commands = commands.All(&commands.Device{
 		Agent: a, Status: status, Counters: h.lines, Sensors: cfg.Sensors, Fields: fields, Outputs: outputs, Custom: programs,
-		History: st, Danger: danger(cfg.Device, restart), FullJID: link.FullJID,
+		History: st, Thresholds: thresholds(cfg.Rules), Alarm: pager, Danger: danger(cfg.Device, restart), FullJID: link.FullJID,
 	})
 	remove := func(name string) {
 		fields.Remove(name)
@@ -161,7 +165,11 @@ func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	}
 	log.Info("starting", "version", version(), "device", a.Name, "sensors", len(cfg.Sensors), "outputs", len(cfg.Outputs), "people", len(cfg.People))
 	defer log.Info("stopped")
-	return errors.Join(together(ctx, clock.Run, outputs.Run, fields.Run, poller.Run, programs.Run, link.Run, st.Run, h.Run), st.Close())
+	parts := []func(context.Context) error{clock.Run, outputs.Run, fields.Run, poller.Run, programs.Run, link.Run, st.Run, h.Run}
+	if pager != nil {
+		parts = append(parts, pager.Run)
+	}
+	return errors.Join(together(ctx, parts...), st.Close())
 }
 
 // newClock returns the clock of a device, nil for one that is trusted.
