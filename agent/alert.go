@@ -96,13 +96,29 @@ type Alerts interface {
 	// for the disk, so what senses or publishes must not wait for it.
 	AppendAlert(Alert) error
 	// PendingAlerts waits until there are alerts behind the link's position,
-	// or ctx ends, and returns at most 16, oldest first. It does not wait for
+	// or ctx ends, and returns at most 256, oldest first. It does not wait for
 	// the disk: an alert is there as soon as AppendAlert was called.
 	PendingAlerts(ctx context.Context, link string) ([]AlertEntry, error)
 	// AlertDone says that the link has delivered everything up to pos, which
 	// PendingAlerts has given it. That is in force at once, and on disk when
 	// AlertDone returns nil. It waits for the disk.
 	AlertDone(link string, pos uint64) error
+}
+
+// FiringID returns the id of an alert of a firing with this number; rest makes it
+// unique.
+func FiringID(number uint64, rest string) string { return fmt.Sprintf("alert-%d-%s", number, rest) }
+
+// FiringOf returns the number of the firing that an alert of this id tells, 0 for
+// the id of anything else.
+func FiringOf(id string) (number uint64) {
+	rest, ok := strings.CutPrefix(id, "alert-")
+	digits, _, found := strings.Cut(rest, "-")
+	if !ok || !found {
+		return 0
+	}
+	number, _ = strconv.ParseUint(digits, 10, 64)
+	return number
 }
 
 // AlertEvents is told what became of alerts. Its methods must not block.

@@ -95,7 +95,7 @@ func (p *Pager) allGone(d *desk) bool {
 
 // receipt takes what became of an alert.
 func (p *Pager) receipt(r receipt, now time.Time) {
-	number := numberOf(r.id)
+	number := agent.FiringOf(r.id)
 	for _, d := range p.desks {
 		inc := d.machine.Incident()
 		if number == 0 || inc.Number != number || !inc.Active() || !contains(d.page.Told, r.to) {

@@ -170,7 +170,7 @@ func (p *Pager) only(want rule.Phase) (only *desk, err error) {
 // findRule returns a rule by its name, by the number of its last firing, or by
 // the id of an alert of that firing.
 func (p *Pager) findRule(which, re string) (*desk, error) {
-	number := numberOf(re)
+	number := agent.FiringOf(re)
 	if which != "" {
 		number, _ = strconv.ParseUint(which, 10, 64)
 	}

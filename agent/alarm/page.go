@@ -240,18 +240,7 @@ func (p *Pager) firstID(d *desk, jid string) string {
 // what nobody else can guess or has.
 func newID(number uint64, parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
-	return fmt.Sprintf("alert-%d-%s", number, hex.EncodeToString(sum[:12]))
-}
-
-// numberOf returns the number of the firing that an alert told, 0 for other ids.
-func numberOf(id string) uint64 {
-	rest, ok := strings.CutPrefix(id, "alert-")
-	digits, _, found := strings.Cut(rest, "-")
-	if !ok || !found {
-		return 0
-	}
-	n, _ := strconv.ParseUint(digits, 10, 64)
-	return n
+	return agent.FiringID(number, hex.EncodeToString(sum[:12]))
 }
 
 func contains(list []string, s string) bool { return slices.Contains(list, s) }

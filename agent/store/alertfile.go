@@ -18,7 +18,8 @@ import (
 
 // The bucket of alerts. Its sequence is the position of the newest ever.
 //
-//	a position (8 bytes, big endian): crc32c of the rest, 4 bytes; level; time in ms: varint; id, name, text
+//	a position (8 bytes, big endian): crc32c of the rest, 4 bytes; level; time in ms: varint; id, name, text;
+//	  and, but not in older files, number: uvarint; state; 1 for a room; to, rule, replaced id; what follows is not read
 //	l link: position, uvarint
 //	t: names of damaged files, joined by NUL
 const (
@@ -34,6 +35,9 @@ func alertKey(pos uint64) []byte {
 func encodeAlert(a agent.Alert) []byte {
 	b := binary.AppendVarint([]byte{0, 0, 0, 0, byte(a.Level)}, a.Time.UnixMilli())
 	b = appendString(appendString(appendString(b, a.ID), a.Name), a.Text)
+	b = binary.AppendUvarint(b, a.Number)
+	b = append(b, byte(a.State), bit(a.Room))
+	b = appendString(appendString(appendString(b, a.To), a.Rule), a.Replaces)
 	binary.LittleEndian.PutUint32(b, crc32.Checksum(b[4:], castagnoli))
 	return b
 }
@@ -46,10 +50,23 @@ func decodeAlert(v []byte) (a agent.Alert, err error) {
 	a.Level = agent.Level(d.take(1)[0])
 	a.Time = time.UnixMilli(d.varint()).UTC()
 	a.ID, a.Name, a.Text = d.string(), d.string(), d.string()
+	if len(d.b) > 0 { // older files have nothing more
+		a.Number = d.uvarint()
+		a.State = agent.AlertState(d.take(1)[0])
+		a.Room = d.take(1)[0] == 1
+		a.To, a.Rule, a.Replaces = d.string(), d.string(), d.string()
+	}
 	if d.failed {
 		return agent.Alert{}, errDamaged
 	}
 	return a, nil
+}
+
+func bit(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // An alertFile is what a file has of alerts.

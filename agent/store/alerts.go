@@ -15,7 +15,8 @@ import (
 const (
 	maxAlerts     = 1000
 	maxAlertBytes = 512 << 10 // of memory; of the file an eighth of MaxSize, if that is less
-	alertsAtOnce  = 16
+	alertsAtOnce  = 256
+	maxJID        = 2047 // bytes of a bare JID (RFC 7622)
 )
 
 // An alertQueue holds the alerts that a link has not delivered yet. All of it
@@ -56,7 +57,7 @@ func (s *Store) AppendAlert(a agent.Alert) error {
 }
 
 // PendingAlerts waits until there are alerts behind a link's position and
-// returns the first of them, at most 16. Links are known by name; one that is not
+// returns the first of them, at most 256. Links are known by name; one that is not
 // known yet begins with the oldest alert. It does not wait for the disk. When ctx
 // ends it returns its cause.
 func (s *Store) PendingAlerts(ctx context.Context, link string) ([]agent.AlertEntry, error) {
@@ -93,9 +94,10 @@ func (s *Store) AlertDone(link string, pos uint64) error {
 // addAlert is called under mu.
 func (s *Store) addAlert(a agent.Alert) {
 	a.Time = time.UnixMilli(a.Time.UnixMilli()).UTC()
-	for _, text := range []*string{&a.ID, &a.Name, &a.Text} {
+	for _, text := range []*string{&a.ID, &a.Name, &a.Text, &a.Rule, &a.Replaces} {
 		*text = agent.Text(*text).String() // bounded
 	}
+	a.To = a.To[:min(len(a.To), maxJID)]
 	q := &s.alerts
 	q.last++
 	q.list = append(q.list, agent.AlertEntry{Pos: q.last, Alert: a})
@@ -114,7 +116,9 @@ func (s *Store) boundAlerts() {
 	}
 }
 
-func alertCost(a agent.Alert) int { return 64 + len(a.ID) + len(a.Name) + len(a.Text) }
+func alertCost(a agent.Alert) int {
+	return 96 + len(a.ID) + len(a.Name) + len(a.Text) + len(a.To) + len(a.Rule) + len(a.Replaces)
+}
 
 // drop takes the oldest alert off.
 func (q *alertQueue) drop() {

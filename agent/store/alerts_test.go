@@ -26,6 +26,8 @@ func alertN(n int) agent.Alert {
 	return agent.Alert{
 		ID: fmt.Sprint("id-", n), Time: start.Add(time.Duration(n) * time.Second),
 		Level: agent.Level(n % 3), Name: "boiler", Text: fmt.Sprint("it is ", n, " °C"),
+		Number: uint64(n), State: agent.AlertState(n % 4), Room: n%2 == 0, To: fmt.Sprintf("p%d@example.org", n%5),
+		Rule: fmt.Sprint("rule", n%7), Replaces: fmt.Sprint("id-", n/2),
 	}
 }
 
@@ -98,8 +100,8 @@ func copyOf(t testing.TB, s *Store) *Store {
 func TestAlertsAreOnDiskAtOnce(t *testing.T) {
 	s := open(t, t.TempDir(), Options{Flush: time.Hour})
 	appendAlerts(t, s, 0, 40)
-	wantAlerts(t, pendingAlerts(t, s, "xmpp"), 0, 16)
-	wantAlerts(t, pendingAlerts(t, s, "xmpp"), 0, 16) // until they are done
+	wantAlerts(t, pendingAlerts(t, s, "xmpp"), 0, 40)
+	wantAlerts(t, pendingAlerts(t, s, "xmpp"), 0, 40) // until they are done
 	pos := pendingAlerts(t, s, "xmpp")[4].Pos
 	if err := s.AlertDone("xmpp", pos); err != nil {
 		t.Fatal(err)
@@ -120,13 +122,46 @@ func TestAlertsAreOnDiskAtOnce(t *testing.T) {
 
 func TestOnlyWhatWasGivenIsDone(t *testing.T) {
 	s := open(t, t.TempDir(), Options{})
-	appendAlerts(t, s, 0, 20)
+	appendAlerts(t, s, 0, alertsAtOnce+4)
 	list := pendingAlerts(t, s, "xmpp")
 	if err := s.AlertDone("xmpp", 1e9); err != nil {
 		t.Fatal(err)
 	}
-	wantAlerts(t, list, 0, 16)
-	wantAlerts(t, drainAlerts(t, s, "xmpp"), 16, 20)
+	wantAlerts(t, list, 0, alertsAtOnce)
+	wantAlerts(t, drainAlerts(t, s, "xmpp"), alertsAtOnce, alertsAtOnce+4)
+}
+
+// An alert that an older version kept is read, and one that a newer version
+// kept, with more behind it.
+func TestAlertsOfOtherVersions(t *testing.T) {
+	full := alertN(3)
+	full.Time = full.Time.UTC()
+	old := agent.Alert{ID: full.ID, Time: full.Time, Level: full.Level, Name: full.Name, Text: full.Text}
+	seal := func(b []byte) []byte {
+		binary.LittleEndian.PutUint32(b, crc32.Checksum(b[4:], castagnoli))
+		return b
+	}
+	b := encodeAlert(full)
+	tail := 1 + 2 + (1 + len(full.To)) + (1 + len(full.Rule)) + (1 + len(full.Replaces))
+	for _, tt := range []struct {
+		name  string
+		value []byte
+		want  agent.Alert
+	}{
+		{"this one", b, full},
+		{"older", seal(slices.Clone(b[:len(b)-tail])), old},
+		{"newer", seal(append(slices.Clone(b), 1, 2, 3)), full},
+	} {
+		got, err := decodeAlert(tt.value)
+		if d := cmp.Diff(tt.want, got); d != "" || err != nil {
+			t.Errorf("%s: %v\n%s", tt.name, err, d)
+		}
+	}
+	for n := 1; n < tail; n++ {
+		if a, err := decodeAlert(seal(slices.Clone(b[:len(b)-n]))); err == nil {
+			t.Errorf("%d bytes are missing: %+v", n, a)
+		}
+	}
 }
 
 func TestAlertsOfSeveralLinks(t *testing.T) {
@@ -165,7 +200,7 @@ func TestAlertsAreBounded(t *testing.T) {
 		"by size":   {strings.Repeat("x", 2*agent.MaxText), 600, 100},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := open(t, t.TempDir(), Options{MaxSize: 1 << 20})
+			s := open(t, t.TempDir(), Options{MaxSize: 2 << 20})
 			pendingAlerts(t, s, "xmpp")
 			for n := range c.n {
 				a := alertN(n)

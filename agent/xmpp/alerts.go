@@ -10,18 +10,28 @@ import (
 	"pipit/agent/xmpp/entity"
 	"pipit/agent/xmpp/jid"
 	"pipit/agent/xmpp/stanza"
-	"pipit/agent/xmpp/wire"
 )
 
-// lateAfter is the age from which an alert says when it came about (XEP-0203).
-const lateAfter = 10 * time.Second
+const (
+	lateAfter    = 10 * time.Second // the age from which an alert says when it came about (XEP-0203)
+	correctFor   = time.Hour        // after that a message is not corrected any more (XEP-0308)
+	oldAfter     = time.Minute      // the age from which alerts are summed up
+	mostOldOnes  = 3                // that somebody gets one by one
+	newLineAfter = "-new"           // at the end of the id of an alert that is said anew
+)
 
-// sendAlerts sends alerts to the owners, oldest first, until ctx ends. An alert
-// is done when the server has acknowledged it; until then it stays on disk, and
-// goes out again under the same id.
+// A letter is an alert for one person, or what several of them come to.
+type letter struct {
+	to     string
+	alerts []agent.Alert // one, or those of a digest
+}
+
+// sendAlerts sends alerts, oldest first, until ctx ends. An alert is done when
+// the server has acknowledged it; until then it stays on disk, and goes out
+// again under the same id.
 func (s *session) sendAlerts(ctx context.Context) error {
 	a := s.link.agent
-	if a.Alerts == nil || len(s.link.owners()) == 0 {
+	if a.Alerts == nil {
 		return nil
 	}
 	for ctx.Err() == nil {
@@ -29,12 +39,10 @@ func (s *session) sendAlerts(ctx context.Context) error {
 		if err != nil || len(pending) == 0 {
 			return nil
 		}
-		for _, e := range pending {
-			late := a.Clock.Sane() && time.Since(e.Time) > lateAfter
-			for _, to := range s.link.owners() { // as of now: a revoked owner gets no more
-				if err := s.stream.SendOnce(alertMessage(e.Alert, to, late)); err != nil {
-					return err
-				}
+		now := time.Now()
+		for _, l := range letters(s.addressed(pending), a.Clock.Sane(), now) {
+			if err := s.sendLetter(l, now); err != nil {
+				return err
 			}
 		}
 		if err := s.sync(ctx); err != nil {
@@ -71,21 +79,81 @@ func (l *Link) owners() []string {
 	})
 }
 
-// alertMessage is an alert as people's clients get it: to the bare JID, so that
-// the server picks the devices, archives it and wakes phones (XEP-0359,
-// XEP-0184, XEP-0333, XEP-0334).
-func alertMessage(a agent.Alert, to string, late bool) []byte {
-	b := wire.Attr([]byte("<message type='chat'"), "id", a.ID)
-	b = wire.Attr(b, "to", to)
-	b = append(b, "><body>"...)
-	b = wire.Escape(b, "["+a.Level.String()+"] "+a.Name+": "+a.Text)
-	b = append(b, "</body><origin-id xmlns='urn:xmpp:sid:0'"...)
-	b = wire.Attr(b, "id", a.ID)
-	b = append(b, "/><request xmlns='urn:xmpp:receipts'/><markable xmlns='urn:xmpp:chat-markers:0'/><store xmlns='urn:xmpp:hints'/>"...)
-	if late {
-		b = append(b, "<delay xmlns='urn:xmpp:delay'"...)
-		b = wire.Attr(b, "stamp", agent.Stamp(a.Time))
-		b = append(b, "/>"...)
+// addressed returns each alert for each person who gets it, as of now: who has
+// no role any more gets nothing.
+func (s *session) addressed(pending []agent.AlertEntry) (list []letter) {
+	for _, e := range pending {
+		to := []string{e.To}
+		switch {
+		case e.To == "":
+			to = s.link.owners()
+		case !e.Room && s.link.agent.Role(e.To) == agent.Stranger:
+			s.link.log.Info("an alert was dropped", "id", e.ID, "to", e.To, "reason", "not one of the people any more")
+			continue
+		}
+		for _, t := range to {
+			list = append(list, letter{t, []agent.Alert{e.Alert}})
+		}
 	}
-	return append(b, "</message>"...)
+	return list
+}
+
+// letters puts what is old into one letter for each who would get more than
+// mostOldOnes at once; it comes before what is new.
+func letters(list []letter, sane bool, now time.Time) []letter {
+	old := make(map[string][]agent.Alert)
+	isOld := func(a agent.Alert) bool { return sane && now.Sub(a.Time) > oldAfter }
+	for _, l := range list {
+		if isOld(l.alerts[0]) {
+			old[l.to] = append(old[l.to], l.alerts[0])
+		}
+	}
+	var out []letter
+	for _, l := range list {
+		switch all := old[l.to]; {
+		case len(all) <= mostOldOnes || !isOld(l.alerts[0]):
+			out = append(out, l)
+		case all[0].ID == l.alerts[0].ID:
+			out = append(out, letter{l.to, all})
+		}
+	}
+	return out
+}
+
+// sendLetter sends what somebody is told.
+func (s *session) sendLetter(l letter, now time.Time) error {
+	a := l.alerts[0]
+	switch {
+	case a.Room && s.rooms == nil:
+		s.link.log.Warn("an alert was dropped", "id", a.ID, "to", l.to, "reason", "there is no such room")
+		return nil
+	case a.Room:
+		return s.rooms(l.to, l.alerts)
+	case len(l.alerts) > 1:
+		id := digestID(l.alerts)
+		s.link.returned.digest(id, l.alerts)
+		s.link.chat.Sent(l.to, id, now)
+		return s.stream.SendOnce(digestMessage(id, l.to, l.alerts))
+	}
+	if a.Replaces == "" {
+		return s.sendAlert(a, l.to, "", now)
+	}
+	newest := s.link.chat.Newest(l.to)
+	if newest.ID != a.Replaces || now.Sub(newest.At) > correctFor {
+		return s.sendAlert(a, l.to, "", now)
+	}
+	if err := s.stream.SendOnce(s.alertMessage(a, l.to, a.Replaces, now)); err != nil {
+		return err
+	}
+	if a.State != agent.Resolved || a.Level != agent.Critical {
+		return nil
+	}
+	a.ID += newLineAfter // a correction wakes no phone
+	return s.sendAlert(a, l.to, "", now)
+}
+
+// sendAlert sends an alert that begins something new in a chat.
+func (s *session) sendAlert(a agent.Alert, to, replaces string, now time.Time) error {
+	s.link.chat.Sent(to, a.ID, now)
+	return s.stream.SendOnce(s.alertMessage(a, to, replaces, now))
 }

@@ -81,6 +81,8 @@ type Link struct {
 	chat *chat.Responder // knows which messages it has answered
 	last entity.Last     // when a person last asked for something
 
+	returned returns // what digests told
+
 	session *session // belongs to Run; nil before the first one
 
 	mu      sync.Mutex
@@ -122,6 +124,9 @@ func New(cfg Config, a *agent.Agent, log *slog.Logger) *Link {
 	l := &Link{cfg: cfg, agent: a, log: log.With("link", "xmpp"), boot: randomID()}
 	l.state = state{since: time.Now(), problem: "not connected yet", refused: map[string]string{}}
 	l.chat = &chat.Responder{Agent: a, Send: l, Bare: jid.Bare, Self: l.FullJID, Log: l.log}
+	if a.Events != nil {
+		l.chat.Events = events{l}
+	}
 	return l
 }
 

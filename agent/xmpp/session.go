@@ -27,7 +27,8 @@ type session struct {
 	roster *roster.Roster
 	adhoc  *adhoc.Server
 	info   disco.Info
-	sent   string // show and status of the last presence; touched by start and then keepPresence only
+	rooms  func(room string, alerts []agent.Alert) error // tells a room; nil: there are none
+	sent   string                                        // show and status of the last presence; touched by start and then keepPresence only
 
 	live context.Context // of the parts; its cause says why one of them failed
 	stop context.CancelCauseFunc

@@ -24,6 +24,7 @@ func (s *session) sendMessages(ctx context.Context) error {
 		} else if err := s.stream.Send(chatMessage(m, a.Clock.Sane() && time.Since(m.Time) > lateAfter)); err != nil {
 			return err
 		}
+		s.link.chat.Sent(m.To, m.ID, time.Now())
 		a.Messages.Sent(m.ID)
 	}
 }

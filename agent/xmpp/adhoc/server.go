@@ -12,6 +12,7 @@ package adhoc
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 
 	"pipit/agent"
@@ -89,9 +90,20 @@ func (s *Server) Serve(ctx context.Context, iq *stanza.Stanza) ([]byte, error) {
 	return s.resume(ctx, req)
 }
 
+// command returns the command of a node. A node such as "ack#17", the button of an
+// alert, is the command ack with its first parameter given: it asks no more.
+func (s *Server) command(req request) (c agent.Command, value string, ok bool) {
+	name, value, given := strings.Cut(req.node, "#")
+	c, ok = s.agent.Command(req.person, agent.ViaAdHoc, name)
+	if given && (value == "" || len(c.Params) == 0) {
+		return agent.Command{}, "", false
+	}
+	return c, value, ok
+}
+
 // start begins a command: one without parameters ends at once.
 func (s *Server) start(ctx context.Context, req request) ([]byte, error) {
-	c, ok := s.agent.Command(req.person, agent.ViaAdHoc, req.node)
+	c, value, ok := s.command(req)
 	switch {
 	case !ok:
 		return nil, stanza.ItemNotFound
@@ -101,6 +113,9 @@ func (s *Server) start(ctx context.Context, req request) ([]byte, error) {
 		return nil, badRequest("bad-sessionid", "there is nothing to cancel")
 	}
 	x := newSession(req, c)
+	if value != "" {
+		x.values[c.Params[0].Name], x.stages = value, nil
+	}
 	if len(x.stages) == 0 {
 		return s.once(ctx, c, x)
 	}
@@ -136,7 +151,7 @@ func (s *Server) show(c agent.Command, x *session) ([]byte, error) {
 
 // resume goes on with a session.
 func (s *Server) resume(ctx context.Context, req request) ([]byte, error) {
-	c, allowed := s.agent.Command(req.person, agent.ViaAdHoc, req.node)
+	c, _, allowed := s.command(req)
 	ready, payload, err := s.advance(req, c, allowed)
 	if ready == nil {
 		return payload, err

@@ -648,3 +648,22 @@ func FuzzServe(f *testing.F) {
 		}
 	})
 }
+
+// The button of an alert runs its command at once, for those who may run it.
+func TestButton(t *testing.T) {
+	for _, tt := range []struct{ from, node, want string }{
+		{anna, "relay#on", "<note type='info'>"},
+		{anna, "relay#sideways", "<note type='error'>"},
+		{anna, "status#1", "item-not-found"},
+		{anna, "relay#", "item-not-found"},
+		{anna, "#on", "item-not-found"},
+		{anna, "nothing#on", "item-not-found"},
+		{bert, "relay#on", "item-not-found"},
+	} {
+		d := newDevice()
+		payload, err := d.raw(t, tt.from, commandXML(tt.node, "", "execute", ""))
+		if got := string(payload) + fmt.Sprint(err); !strings.Contains(got, tt.want) {
+			t.Errorf("%s by %s: %s, want %s", tt.node, tt.from, got, tt.want)
+		}
+	}
+}

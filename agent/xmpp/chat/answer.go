@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"strings"
+	"time"
 
 	"pipit/agent"
 	"pipit/agent/xmpp/wire"
@@ -29,6 +30,7 @@ func (r *Responder) answer(in *message, text string) {
 	}
 	b = append(b, "<headers xmlns='http://jabber.org/protocol/shim'><header name='Auto-Submitted'>auto-replied</header></headers>"...)
 	r.send(b)
+	r.Sent(in.bare, id, time.Now())
 }
 
 // receipt sends a delivery receipt, which holds nothing else (XEP-0184 section 5).

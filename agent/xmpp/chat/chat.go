@@ -52,11 +52,15 @@ type Responder struct {
 	Send  stanza.Sender           // to the connection of the moment
 	Bare  func(jid string) string // normalised bare JID, "" for what is no address
 	Self  func() string           // the own full JID, "" while offline
-	Log   *slog.Logger            // nil: silent
+	// Events is told of receipts and errors that came back for any message; nil: nobody.
+	Events agent.AlertEvents
+	Log    *slog.Logger // nil: silent
 
-	mu     sync.Mutex
-	people map[string]*person // by bare JID; only of Agent.People, hence bounded
-	recent memory
+	mu      sync.Mutex
+	people  map[string]*person // by bare JID; only of Agent.People, hence bounded
+	recent  memory
+	reacted map[reacted]reactionSet
+	marks   map[string]Mark // by bare JID
 }
 
 // Message takes one inbound message, runs what it asks and sends the answer
@@ -74,6 +78,9 @@ func (r *Responder) Message(ctx context.Context, m *stanza.Stanza) {
 	in, err := decode(m, bare)
 	if err != nil {
 		r.log().Debug("message ignored", "from", m.From, "reason", err)
+		return
+	}
+	if r.event(ctx, in) {
 		return
 	}
 	if why := in.ignored(); why != "" {
@@ -138,23 +145,23 @@ func (r *Responder) respond(ctx context.Context, in *message, line string) (text
 	if word, ok := yes(line); ok {
 		text, ran, err = r.confirm(ctx, in, word)
 	} else {
-		text, ran, err = r.run(ctx, in.bare, line)
+		text, ran, err = r.run(ctx, in, line)
 	}
 	r.remember(in, line, ran)
 	return text, ran, err
 }
 
-func (r *Responder) run(ctx context.Context, bare, line string) (text string, ran bool, err error) {
+func (r *Responder) run(ctx context.Context, in *message, line string) (text string, ran bool, err error) {
 	switch {
 	case len(line) > maxLine:
 		return "", false, refusal(fmt.Sprintf("That is longer than %d bytes, so I did not run it.", maxLine))
 	case strings.ContainsAny(line, "\r\n\v\f\u0085\u2028\u2029"):
 		return "", false, refusal(oneLine)
 	}
-	name, args, err := agent.ParseLine(line, r.Agent.CommandsFor(bare, agent.ViaChat))
+	name, args, err := agent.ParseLine(line, r.Agent.CommandsFor(in.bare, agent.ViaChat))
 	var ans agent.Answer
 	if err == nil {
-		ans, err = r.Agent.Do(ctx, agent.Request{From: bare, Via: agent.ViaChat, Name: name, Args: args})
+		ans, err = r.Agent.Do(ctx, agent.Request{From: in.bare, Via: agent.ViaChat, Name: name, Args: args, Re: in.re})
 	}
 	return outcome(name, line, ans, err)
 }

@@ -19,6 +19,7 @@ type message struct {
 	id, thread      string // "" when absent
 	body            string // the first one, as sent
 	replaces        string // id of the message that this one corrects (XEP-0308), "" for none
+	re              string // id of the message that this one answers (XEP-0461), "" for none
 	children        []element
 }
 
@@ -61,6 +62,10 @@ func decode(m *stanza.Stanza, bare string) (*message, error) {
 	if e := in.child("urn:xmpp:message-correct:0", "replace"); e != nil {
 		id, _ := attr(e.Attrs, "id")
 		in.replaces = bounded(id)
+	}
+	if e := in.child("urn:xmpp:reply:0", "reply"); e != nil {
+		id, _ := attr(e.Attrs, "id")
+		in.re = bounded(id)
 	}
 	return in, nil
 }
