@@ -64,14 +64,14 @@ type confirmations struct {
 }
 
 // Pending returns the request of a person that waits for its word or code. ok is
-// false when there is none, or when it came in another way. To confirm it, set
+// false when there is none, or when it came in another way or room. To confirm it, set
 // Confirmed and give it to Do.
-func (a *Agent) Pending(from string, via Via) (req Request, ok bool) {
+func (a *Agent) Pending(from string, via Via, room string) (req Request, ok bool) {
 	p := &a.confirmations
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w := p.of(from)
-	if w == nil || w.req.Via != via {
+	if w == nil || w.req.Via != via || w.req.Room != room {
 		return Request{}, false
 	}
 	req = w.req
@@ -85,6 +85,9 @@ func (a *Agent) confirm(c Command, req Request) error {
 	if local || c.Confirm == ConfirmNone || c.ConfirmIf != nil && !c.ConfirmIf(req.Args) {
 		return nil
 	}
+	if req.Via == ViaRule {
+		return &UnconfirmedError{Text: "it has to be confirmed, and a rule cannot do that"}
+	}
 	p := &a.confirmations
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -92,10 +95,13 @@ func (a *Agent) confirm(c Command, req Request) error {
 		return p.ask(c, req)
 	}
 	w := p.of(req.From)
-	if w == nil || w.req.Via != req.Via || w.req.Name != req.Name || !maps.Equal(w.req.Args, req.Args) {
+	if w == nil || w.req.Via != req.Via || w.req.Room != req.Room || w.req.Name != req.Name || !maps.Equal(w.req.Args, req.Args) {
 		return &UnconfirmedError{Text: "nothing like this waits for you any more: ask again"}
 	}
 	if c.Confirm == ConfirmTOTP {
+		if !a.Clock.Sane() {
+			return &UnconfirmedError{Text: "the clock of this device is not set, so that no code can be checked", Again: true}
+		}
 		err := a.Codes.Check(req.From, strings.TrimSpace(req.Confirmed))
 		return p.judge(w, err == nil, fmt.Sprint(err))
 	}

@@ -113,8 +113,8 @@ func TestConfirmArguments(t *testing.T) {
 	if got := fmt.Sprint(*ran); got != "[set lamp set local]" {
 		t.Errorf("ran %s", got)
 	}
-	req, ok := a.Pending(confirmAnna, ViaChat)
-	if _, adhoc := a.Pending(confirmAnna, ViaAdHoc); adhoc || !ok || req.Args["output"] != "pump" || req.Confirmed != "" {
+	req, ok := a.Pending(confirmAnna, ViaChat, "")
+	if _, adhoc := a.Pending(confirmAnna, ViaAdHoc, ""); adhoc || !ok || req.Args["output"] != "pump" || req.Confirmed != "" {
 		t.Errorf("pending: %+v, %v, ad-hoc %v", req, ok, adhoc)
 	}
 }
@@ -179,4 +179,37 @@ func TestConfirmIsBounded(t *testing.T) {
 			t.Errorf("%d wait", n)
 		}
 	})
+}
+
+// A rule cannot confirm: nothing waits for it, and nothing runs.
+func TestRuleCannotConfirm(t *testing.T) {
+	a, ran := askingAgent(t)
+	a.Commands = append(a.Commands, Command{Name: "open", Needs: Operator, Confirm: ConfirmAsk, Run: a.Commands[0].Run})
+	_, err := a.Do(t.Context(), Request{Via: ViaRule, Rule: "hot", Name: "open"})
+	var no *UnconfirmedError
+	if !errors.As(err, &no) || no.Again || len(*ran) > 0 || len(a.confirmations.waiting) > 0 {
+		t.Errorf("%v, ran %q, %d wait", err, *ran, len(a.confirmations.waiting))
+	}
+}
+
+// A word counts in the room where it was asked for, and nowhere else.
+func TestConfirmInARoom(t *testing.T) {
+	a, ran := askingAgent(t)
+	req := chatRequest(confirmAnna, "reboot")
+	req.Via, req.Room = ViaRoom, "hall@rooms.example.org"
+	w := word(t, a, req)
+	if _, ok := a.Pending(confirmAnna, ViaRoom, "attic@rooms.example.org"); ok {
+		t.Error("it waits in another room")
+	}
+	for _, tt := range []struct{ room, from, want string }{
+		{"attic@rooms.example.org", confirmAnna, ""},
+		{req.Room, confirmBert, ""},
+		{req.Room, confirmAnna, "reboot"},
+	} {
+		req.Room, req.From, req.Confirmed = tt.room, tt.from, w
+		_, _ = a.Do(t.Context(), req)
+		if got := strings.Join(*ran, " "); got != tt.want {
+			t.Errorf("%s in %s: ran %q", tt.from, tt.room, got)
+		}
+	}
 }

@@ -14,7 +14,6 @@ type Custom struct {
 	// Argv is the absolute path of the program and its arguments. In each
 	// argument {NAME} stands for the parameter of that name.
 	Argv    []string
-	Ask     string        // what confirms it: "" (nothing), "ask" or "totp"
 	Timeout time.Duration // the program is stopped then
 	Output  int           // bytes of its standard output that are told
 }

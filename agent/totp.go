@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -30,6 +31,7 @@ type TOTP struct {
 	key []byte
 
 	mu    sync.Mutex
+	state TOTPState              // nil: used is forgotten at the end
 	used  uint64                 // the newest step whose code was taken
 	wrong map[string][]time.Time // the last wrong codes by bare JID, oldest first
 }
@@ -46,6 +48,31 @@ func NewTOTP(secret string) (*TOTP, error) {
 		return nil, fmt.Errorf("holds %d bytes, %d to %d are possible: it wants a secret of 32 letters", len(key), minTOTPKey, maxTOTPKey)
 	}
 	return &TOTP{key: key, wrong: make(map[string][]time.Time)}, nil
+}
+
+// TOTPState keeps over a restart which codes were used.
+type TOTPState interface {
+	Set(space, key string, value []byte) error
+	Get(space, key string) (value []byte, ok bool)
+}
+
+const (
+	totpSpace = "totp"
+	totpUsed  = "used" // the newest step whose code was taken, in decimal
+)
+
+// Restore goes on after the codes that were used before a restart, and keeps
+// those to come. It is called once, before Check.
+func (t *TOTP) Restore(state TOTPState) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.state = state
+	if v, ok := state.Get(totpSpace, totpUsed); ok {
+		t.used, _ = strconv.ParseUint(string(v), 10, 64)
+	}
 }
 
 // Check takes a code of the present step or a neighbour of it, once: a step that
@@ -75,6 +102,12 @@ func (t *TOTP) Check(from, code string) error {
 	}
 	t.used = taken
 	delete(t.wrong, from)
+	if t.state == nil {
+		return nil
+	}
+	// A disk that fails must not take away the last way to restart the board: then
+	// the code could be used again after a restart, within its minute and a half.
+	_ = t.state.Set(totpSpace, totpUsed, strconv.AppendUint(nil, taken, 10))
 	return nil
 }
 

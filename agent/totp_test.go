@@ -107,3 +107,27 @@ func TestNewTOTP(t *testing.T) {
 		}
 	}
 }
+
+// memTOTP is a TOTPState in memory.
+type memTOTP map[string][]byte
+
+func (m memTOTP) Set(space, key string, v []byte) error { m[space+key] = v; return nil }
+
+func (m memTOTP) Get(space, key string) ([]byte, bool) { v, ok := m[space+key]; return v, ok }
+
+// A code that was used is used after a restart, too.
+func TestTOTPOutlivesARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		state := memTOTP{}
+		now := code(0)
+		for i, want := range []bool{true, false} {
+			codes := rfcTOTP(t)
+			codes.Restore(state)
+			if err := codes.Check("anna@example.org", now); (err == nil) != want {
+				t.Errorf("start %d: %v", i, err)
+			}
+		}
+		var none *TOTP
+		none.Restore(state)
+	})
+}

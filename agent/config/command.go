@@ -64,8 +64,8 @@ func (l *loader) command(s section, name string) agent.Custom {
 	keys := commandKeys{Help: "a command of this device", Role: agent.Operator.String(), Timeout: 10 * time.Second, Output: 4e3}
 	s.decode(&keys, "confirm", "arg")
 	c := agent.Custom{
-		Command: agent.Command{Name: name, Help: strings.TrimSuffix(keys.Help, ".")},
-		Argv:    keys.Run, Timeout: keys.Timeout, Output: int(keys.Output), Ask: s.ask(),
+		Command: agent.Command{Name: name, Help: strings.TrimSuffix(keys.Help, "."), Confirm: s.ask()},
+		Argv:    keys.Run, Timeout: keys.Timeout, Output: int(keys.Output),
 	}
 	var err error
 	if c.Needs, err = agent.ParseRole(keys.Role); err != nil && s.given("role") {
@@ -85,22 +85,22 @@ func (l *loader) command(s section, name string) agent.Custom {
 }
 
 // ask reads confirm: false, true or "totp".
-func (s section) ask() string {
+func (s section) ask() agent.Confirmation {
 	switch v := s.table["confirm"].(type) {
 	case nil:
 	case bool:
 		if v {
-			return "ask"
+			return agent.ConfirmAsk
 		}
 	case string:
 		if v == "totp" {
-			return v
+			return agent.ConfirmTOTP
 		}
 		s.fail("confirm", "unknown word %q (allowed: true, false, \"totp\")", v)
 	default:
 		s.fail("confirm", "%s", wants("true, false or \"totp\"", v))
 	}
-	return ""
+	return agent.ConfirmNone
 }
 
 // checkRun checks the words of a program, and who could change it. One that is

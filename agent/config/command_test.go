@@ -32,7 +32,7 @@ run = ["/usr/bin/x"]
 run = ["/usr/bin/copy", "-n", "{count}", "--to={target}", "{dry}:{note_x}", "{}", "{ x }"]
 help = "copy things."
 role = "owner"
-confirm = "totp"
+confirm = true
 timeout = "1h"
 output = "64kB"
 arg.target = { type = "choice", choices = ["usb", "nas"], help = "where to" }
@@ -51,13 +51,13 @@ confirm = true
 		t.Fatalf("%d commands", len(c.Commands))
 	}
 	wake, copies := c.Commands[0], c.Commands[1]
-	if wake.Needs != agent.Operator || wake.Timeout != 10*time.Second || wake.Output != 4000 || wake.Ask != "" || wake.Help == "" {
+	if wake.Needs != agent.Operator || wake.Timeout != 10*time.Second || wake.Output != 4000 || wake.Confirm != agent.ConfirmNone || wake.Help == "" {
 		t.Errorf("defaults: %+v", wake)
 	}
-	if c.Commands[2].Ask != "ask" {
-		t.Errorf("confirm = true: %q", c.Commands[2].Ask)
+	if c.Commands[2].Confirm != agent.ConfirmAsk {
+		t.Errorf("confirm = true: %v", c.Commands[2].Confirm)
 	}
-	if copies.Needs != agent.Owner || copies.Timeout != time.Hour || copies.Output != 64000 || copies.Ask != "totp" || copies.Help != "copy things" {
+	if copies.Needs != agent.Owner || copies.Timeout != time.Hour || copies.Output != 64000 || copies.Confirm != agent.ConfirmAsk || copies.Help != "copy things" {
 		t.Errorf("got %+v", copies)
 	}
 	if got := copies.Params[0].Choices(); !slices.Equal(got, []string{"usb", "nas"}) {

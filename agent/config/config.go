@@ -177,6 +177,11 @@ func (l *loader) config(top section) *Config {
 	c.Rules, c.Alarms = l.allRules(top)
 	c.Commands = l.commands(top.sub("command", "[command.NAME], one for each command"))
 	c.Device = l.device(top.sub("device", "[device]"), slices.Concat(sensors.keys(), outputs.keys()))
+	for _, cmd := range c.Commands {
+		if cmd.Confirm == agent.ConfirmTOTP && c.Device.Codes == nil {
+			top.sub("command", "").sub(cmd.Name, "").fail("confirm", "there is no totp_file in [device]: it holds the secret of your authenticator")
+		}
+	}
 	c.People = l.people(top.sub("people", "[people]"))
 	if top.has("xmpp") {
 		c.XMPP = l.xmpp(top.sub("xmpp", "[xmpp]"))

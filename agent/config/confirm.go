@@ -33,10 +33,11 @@ func (l *loader) confirmation(s section, d Device) Device {
 	switch {
 	case keys.Confirm == "totp" && !s.has("totp_file"):
 		s.fail("confirm", "there is no totp_file: it holds the secret of your authenticator")
-	case keys.Confirm == "totp" && s.given("totp_file"):
-		d.Confirm, d.Codes = agent.ConfirmTOTP, l.totpFile(s, keys.TOTPFile)
-	case s.has("totp_file"):
-		s.warn("totp_file", "it changes nothing without confirm = \"totp\"")
+	case keys.Confirm == "totp":
+		d.Confirm = agent.ConfirmTOTP
+	}
+	if s.given("totp_file") {
+		d.Codes = l.totpFile(s, keys.TOTPFile)
 	}
 	return d
 }

@@ -29,6 +29,8 @@ func TestConfirmKeys(t *testing.T) {
 		{"", "", false, agent.ConfirmAsk},
 		{`dangerous = ["restart", "reboot", "shutdown"]`, "", false, agent.ConfirmAsk},
 		{"confirm = \"totp\"\ntotp_file = \"good\"", "", true, agent.ConfirmTOTP},
+		{"totp_file = \"good\"\n[command.x]\nrun = [\"/usr/bin/x\"]\nconfirm = \"totp\"", "", true, agent.ConfirmAsk},
+		{"[command.x]\nrun = [\"/usr/bin/x\"]\nconfirm = \"totp\"", "command.x.confirm: there is no totp_file", false, 0},
 		{`dangerous = ["restrat"]`, `there is no dangerous command "restrat"`, false, 0},
 		{`dangerous = ["reboot", "reboot"]`, "stands there twice", false, 0},
 		{`confirm = "never"`, `unknown word "never"`, false, 0},

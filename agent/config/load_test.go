@@ -407,7 +407,7 @@ func TestExample(t *testing.T) {
 	for _, p := range ps {
 		keys = append(keys, p.Key)
 	}
-	if want := []string{"xmpp.password_file", "xmpp.ca_file"}; !cmp.Equal(keys, want) { // two passwords, no ca.pem
+	if want := []string{"device.totp_file", "xmpp.password_file", "xmpp.ca_file"}; !cmp.Equal(keys, want) { // no totp, two passwords, no ca.pem
 		t.Error(err)
 	}
 }

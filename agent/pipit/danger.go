@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"pipit/agent/commands"
 	"pipit/agent/config"
-	"pipit/sensors"
 )
 
 const (
@@ -17,34 +17,64 @@ const (
 	lastWords     = 2 * time.Second // from the answer to restart until the agent ends
 )
 
-// danger returns the commands that the config turns on. restart ends run: the
-// service manager starts the agent again (Restart=always).
-func danger(d config.Device, restart context.CancelFunc) commands.Danger {
-	host := sensors.NewHost("/")
+// errRestart ends run when somebody asked for a restart: the service manager
+// starts the agent again.
+var errRestart = errors.New("a restart was asked for")
+
+// A restarter is a part that ends the program soon after it was asked to.
+type restarter struct{ asked chan struct{} } // holds one
+
+func newRestarter() *restarter { return &restarter{make(chan struct{}, 1)} }
+
+func (r *restarter) ask(context.Context) error {
+	select {
+	case r.asked <- struct{}{}:
+	default: // it is on its way
+	}
+	return nil
+}
+
+// Run waits until it is asked, and a little longer, so that the answer gets out.
+func (r *restarter) Run(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-r.asked:
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-time.After(lastWords):
+		return errRestart
+	}
+}
+
+// A runner runs a program of this board; see sensors.Host.Run.
+type runner func(ctx context.Context, argv, env []string, most int) ([]byte, error)
+
+// danger returns the commands that the config turns on.
+func danger(d config.Device, program runner, r *restarter) commands.Danger {
 	danger := commands.Danger{Confirm: d.Confirm}
 	if slices.Contains(d.Dangerous, "restart") {
-		danger.Restart = func(context.Context) error {
-			time.AfterFunc(lastWords, restart)
-			return nil
-		}
+		danger.Restart = r.ask
 	}
 	if slices.Contains(d.Dangerous, "reboot") {
-		danger.Reboot = power(host, "reboot")
+		danger.Reboot = power(program, "reboot")
 	}
 	if slices.Contains(d.Dangerous, "shutdown") {
-		danger.Shutdown = power(host, "poweroff")
+		danger.Shutdown = power(program, "poweroff")
 	}
 	return danger
 }
 
 // power returns a function that asks systemd for what verb says. It does not
 // wait for that to happen, so that the answer gets out.
-func power(host *sensors.Host, verb string) func(context.Context) error {
+func power(program runner, verb string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, systemctlTime)
 		defer cancel()
 		argv := []string{systemctl, "--no-block", "--no-ask-password", verb}
-		_, err := host.Run(ctx, argv, nil, 1<<10)
+		_, err := program(ctx, argv, nil, 1<<10)
 		if err != nil {
 			return fmt.Errorf("systemctl %s: %w (may the agent's user do that? a polkit rule for org.freedesktop.login1 lets it)", verb, err)
 		}

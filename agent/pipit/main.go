@@ -18,10 +18,11 @@ import (
 // Exit codes, as documented in the README.
 const (
 	exitOK      = 0
-	exitFailed  = 1 // anything not named below
-	exitUsage   = 2 // wrong arguments, or a config with problems
-	exitNoLogin = 3 // the operator's login did not succeed
-	exitRefused = 4 // the device is not there, or refused the command
+	exitFailed  = 1  // anything not named below
+	exitUsage   = 2  // wrong arguments, or a config with problems
+	exitNoLogin = 3  // the operator's login did not succeed
+	exitRefused = 4  // the device is not there, or refused the command
+	exitRestart = 75 // EX_TEMPFAIL: somebody asked for a restart
 )
 
 // An exitError is an error with the exit code it ends the program with. One
@@ -81,11 +82,13 @@ what authorised people ask of it from the XMPP clients they already have.
 
 Exit codes: 0 done, or told to stop; 1 failed, of outputs-safe: an output is not
 safe; 2 wrong arguments, or a config with problems; 3 the login of watch, call or
-chat did not succeed; 4 the device is not there, or refused the command.`,
+chat did not succeed; 4 the device is not there, or refused the command; 75 of
+run: somebody asked for a restart.`,
 		Example: `  pipit demo                                   a private server, a device, a chat with it
   pipit init > config.toml                     a commented config to start from
   pipit detect                                 what is attached to this board, as config to paste
   pipit check --config config.toml             every problem of a config at once
+  pipit test-rule config.toml hot 70 85 60     what a rule would do with typed-in values
   pipit run --config config.toml               the agent itself
   pipit watch pi@example.org --jid me@example.org --password-file pw
   pipit call pi@example.org read name=system.load1 --config me.toml`,

@@ -57,7 +57,11 @@ One processor is enough for it; the environment variable GOMAXPROCS sets more.`,
 			if os.Getenv("GOMAXPROCS") == "" {
 				runtime.GOMAXPROCS(oneProcessor)
 			}
-			return run(c.Context(), cfg, log)
+			err = run(c.Context(), cfg, log)
+			if errors.Is(err, errRestart) {
+				return &exitError{exitRestart, nil}
+			}
+			return err
 		},
 	}
 	configFlag(c, &path)
@@ -136,6 +140,7 @@ func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 		Name: cfg.Device.Name, Location: cfg.Device.Location, Version: version(), Started: time.Now(), Codes: cfg.Device.Codes,
 		Record: st, Alerts: st, Clock: clock, Staff: staff, Log: log,
 	}
+	cfg.Device.Codes.Restore(st)
 	link := xmpp.New(xmpp.Config{
 		JID: cfg.XMPP.JID, Resource: cfg.XMPP.Resource, Password: reveal(cfg.XMPP.Password),
 		Server: cfg.XMPP.Server, DirectTLS: cfg.XMPP.DirectTLS, RootCAs: cfg.XMPP.RootCAs, AllowPlain: cfg.XMPP.AllowPlain,
@@ -147,12 +152,11 @@ func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	status := func() []string { return slices.Concat(link.Status(), clock.Status(), storeStatus(st.Stats())) }
 	h := &health{store: st.Stats, link: func() linkCounters { return linkCounters(link.Counters()) }, log: log}
 	bindSelf(cfg.Sensors, h)
-	ctx, restart := context.WithCancel(ctx)
-	defer restart()
+	again := newRestarter()
 	programs := &commands.Programs{Custom: cfg.Commands, Capture: sensors.NewHost("/").Capture, Tell: a.Tell, Log: log}
 	a.Commands = commands.All(&commands.Device{
 		Agent: a, Status: status, Counters: h.lines, Sensors: cfg.Sensors, Fields: fields, Outputs: outputs, Custom: programs,
-		History: st, Thresholds: thresholds(cfg.Rules), Alarm: pager, Danger: danger(cfg.Device, restart), FullJID: link.FullJID,
+		History: st, Thresholds: thresholds(cfg.Rules), Alarm: pager, Danger: danger(cfg.Device, sensors.NewHost("/").Run, again), FullJID: link.FullJID,
 	})
 	remove := func(name string) {
 		fields.Remove(name)
@@ -165,7 +169,7 @@ func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	}
 	log.Info("starting", "version", version(), "device", a.Name, "sensors", len(cfg.Sensors), "outputs", len(cfg.Outputs), "people", len(cfg.People))
 	defer log.Info("stopped")
-	parts := []func(context.Context) error{clock.Run, outputs.Run, fields.Run, poller.Run, programs.Run, link.Run, st.Run, h.Run}
+	parts := []func(context.Context) error{clock.Run, outputs.Run, fields.Run, poller.Run, programs.Run, link.Run, st.Run, h.Run, again.Run}
 	if pager != nil {
 		parts = append(parts, pager.Run)
 	}

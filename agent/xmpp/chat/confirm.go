@@ -38,7 +38,7 @@ func yes(line string) (word string, ok bool) {
 // held back does not count however short the time was, nor does a correction:
 // what was meant then may not be what is meant now.
 func (r *Responder) confirm(ctx context.Context, in *message, word string) (text string, ran bool, err error) {
-	req, ok := r.Agent.Pending(in.bare, agent.ViaChat)
+	req, ok := r.Agent.Pending(in.bare, agent.ViaChat, "")
 	switch {
 	case !ok:
 		return "", false, refusal(nothingWaits)
