@@ -43,6 +43,9 @@ type Agent struct {
 	Events   AlertEvents     // nil: nobody is told what became of an alert
 	Seers    []func(Reading) // told of each reading that the board took; must not block
 	Codes    *TOTP           // what ConfirmTOTP asks; nil: it is never confirmed
+	Audit    *Audit          // nil: nobody remembers who asked for what
+	Limits   *Limits         // nil: people may ask as often as they like
+	Outside  *Strangers      // told what strangers try; nil: nobody is
 	Log      *slog.Logger    // nil: silent
 
 	confirmations confirmations
@@ -121,17 +124,34 @@ func (a *Agent) Persons() []string {
 	return jids
 }
 
+// Owners returns the normalised bare JIDs of all owners of now, sorted.
+func (a *Agent) Owners() []string {
+	return slices.DeleteFunc(a.Persons(), func(p string) bool { return a.Role(p) != Owner })
+}
+
+// PeopleChanged returns a channel that is closed when what Persons or Role return
+// has changed; nil when that never happens.
+func (a *Agent) PeopleChanged() <-chan struct{} {
+	_, changed := a.Staff.Watch()
+	return changed
+}
+
 // Allowed is the one authoriser. Every way in asks it for every command, each
 // time: who (bare JID, hence the role), which way, which command.
 func (a *Agent) Allowed(from string, via Via, c Command) bool {
-	role := a.Role(from)
+	role := a.role(from, via)
+	return role != Stranger && role >= c.Needs
+}
+
+// role returns what somebody may do who asks in this way.
+func (a *Agent) role(from string, via Via) Role {
 	switch {
 	case via == ViaLocal && from == "":
-		role = Owner
+		return Owner
 	case via == ViaRule && from == "":
-		role = Operator
+		return Operator
 	}
-	return role != Stranger && role >= c.Needs
+	return a.Role(from)
 }
 
 // CommandsFor returns the commands that somebody may run, in the order of the table.
@@ -157,9 +177,11 @@ func (a *Agent) Command(from string, via Via, name string) (Command, bool) {
 
 // Do authorises a request, checks its arguments and runs the command. It
 // returns ErrUnknown for a command that does not exist or that the asker may
-// not run, a *ParamError for a bad argument, a *ConfirmError or an
-// *UnconfirmedError when it has to be confirmed, or the command's own error. A
-// panic in a command becomes an error. Every request is logged with who asked.
+// not run, a *RateError for too many requests, a *ParamError for a bad argument,
+// an error that wraps ErrForbidden for arguments that need a greater role, a
+// *ConfirmError or an *UnconfirmedError when it has to be confirmed, or the
+// command's own error. A panic in a command becomes an error. Every request is
+// logged, and audited, with who asked.
 func (a *Agent) Do(ctx context.Context, req Request) (ans Answer, err error) {
 	name := cut(req.Name, MaxName) // it comes from outside
 	defer func() {
@@ -168,13 +190,20 @@ func (a *Agent) Do(ctx context.Context, req Request) (ans Answer, err error) {
 			ans, err = Answer{}, fmt.Errorf("%s failed inside the device; the log has the details", name)
 		}
 		a.log().Info("command", "from", req.From, "via", string(req.Via), "command", name, "error", err)
+		a.Audit.Add(req, err)
 	}()
+	if err = a.Limits.admit(req, time.Now()); err != nil {
+		return Answer{}, err
+	}
 	c, ok := a.Command(req.From, req.Via, req.Name)
 	if !ok {
 		return Answer{}, ErrUnknown
 	}
 	if req.Args, err = c.CheckArgs(req.Args); err != nil {
 		return Answer{}, err
+	}
+	if c.NeedsFor != nil && a.role(req.From, req.Via) < c.NeedsFor(req.Args) {
+		return Answer{}, fmt.Errorf("%w: that is for %ss", ErrForbidden, c.NeedsFor(req.Args))
 	}
 	if err = a.confirm(c, req); err != nil {
 		return Answer{}, err
@@ -201,6 +230,8 @@ func (c Command) CheckArgs(args map[string]string) (map[string]string, error) {
 	}
 	return checked, nil
 }
+
+func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
 
 func (a *Agent) log() *slog.Logger {
 	if a.Log == nil {

@@ -133,7 +133,9 @@ type Command struct {
 	Help   string // one line, lower case, no period
 	Params []Param
 	Needs  Role
-	Run    func(ctx context.Context, req Request) (Answer, error)
+	// NeedsFor is the role that arguments in normal form need beside Needs; nil: no other.
+	NeedsFor func(args map[string]string) Role
+	Run      func(ctx context.Context, req Request) (Answer, error)
 
 	Confirm   Confirmation
 	ConfirmIf func(args map[string]string) bool // which arguments, in normal form, ask for it; nil: all

@@ -35,6 +35,7 @@ type OutputTask struct {
 	Interlock []string // outputs that are never on together with this one; each of them lists this one
 
 	Confirm     bool          // people are asked before it is set
+	Needs       Role          // who may set it; Stranger: operators
 	SafeOnExit  bool          // driven safe when Run ends
 	SafeOffline time.Duration // and held safe while the link has been offline for longer; 0: never
 	SafeStale   []string      // and while a reading of these is not good or uncertain, or not there

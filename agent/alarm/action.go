@@ -118,6 +118,9 @@ func checkAction(line string, commands []agent.Command) error {
 		if args, err = c.CheckArgs(args); err != nil {
 			return err
 		}
+		if c.NeedsFor != nil && c.NeedsFor(args) > agent.Operator {
+			return errors.New("that is for owners, and a rule is an operator")
+		}
 		if c.Confirm != agent.ConfirmNone && (c.ConfirmIf == nil || c.ConfirmIf(args)) {
 			return errors.New("it asks for confirmation, which a rule cannot give")
 		}

@@ -40,7 +40,7 @@ func All(d *Device) []agent.Command {
 		list = append(list, d.history(), d.plot())
 	}
 	if d.Outputs != nil && len(d.Outputs.Tasks) > 0 {
-		list = append(list, d.outputs(), d.confirmed(d.set()), d.confirmed(d.toggle()), d.confirmed(d.pulse()))
+		list = append(list, d.outputs(), d.driving(d.set()), d.driving(d.toggle()), d.driving(d.pulse()))
 	}
 	if d.Alarm != nil {
 		list = append(list, d.alerts(), d.ack(), d.unack(), d.silence(), d.unsilence(), d.testAlert())
@@ -48,6 +48,9 @@ func All(d *Device) []agent.Command {
 	list = append(list, d.who(), d.version())
 	if d.Agent.Staff != nil {
 		list = append(list, d.people(), d.grant(), d.revoke())
+	}
+	if d.Agent.Audit != nil {
+		list = append(list, d.audit())
 	}
 	list = append(list, d.dangerous()...)
 	if d.Custom != nil {
@@ -62,7 +65,7 @@ func All(d *Device) []agent.Command {
 func Names() []string {
 	some := func(context.Context) error { return nil }
 	everything := &Device{
-		Agent:   &agent.Agent{Staff: &agent.People{}},
+		Agent:   &agent.Agent{Staff: &agent.People{}, Audit: &agent.Audit{}},
 		Outputs: &agent.Outputs{Tasks: make([]agent.OutputTask, 1)},
 		History: struct{ agent.History }{},
 		Alarm:   &alarm.Pager{},

@@ -41,8 +41,22 @@ func (d *Device) dangerous() (list []agent.Command) {
 	return list
 }
 
-// confirmed makes a command that sets an output ask where the output is marked.
-func (d *Device) confirmed(c agent.Command) agent.Command {
+// driving makes a command that sets an output ask where the output is marked, and
+// leave an output to those who may set it.
+func (d *Device) driving(c agent.Command) agent.Command {
+	for _, t := range d.Outputs.Tasks {
+		if t.Needs != agent.Stranger {
+			c.Needs = min(c.Needs, t.Needs)
+		}
+	}
+	c.NeedsFor = func(args map[string]string) agent.Role {
+		for _, t := range d.Outputs.Tasks {
+			if t.Name == args["output"] && t.Needs != agent.Stranger {
+				return t.Needs
+			}
+		}
+		return agent.Operator
+	}
 	c.Confirm = d.Danger.Confirm
 	c.ConfirmIf = func(args map[string]string) bool {
 		for _, t := range d.Outputs.Tasks {

@@ -67,10 +67,7 @@ func (l *loader) command(s section, name string) agent.Custom {
 		Command: agent.Command{Name: name, Help: strings.TrimSuffix(keys.Help, "."), Confirm: s.ask()},
 		Argv:    keys.Run, Timeout: keys.Timeout, Output: int(keys.Output),
 	}
-	var err error
-	if c.Needs, err = agent.ParseRole(keys.Role); err != nil && s.given("role") {
-		s.fail("role", "unknown role %q%s", keys.Role, options(keys.Role, []string{"viewer", "operator", "owner"}))
-	}
+	c.Needs = s.role("role", keys.Role)
 	checkLabel(s, "help", keys.Help)
 	s.between("timeout", keys.Timeout, minCommandTime, maxCommandTime)
 	if s.given("output") && (keys.Output < 1 || keys.Output > maxCommandOutput) {

@@ -78,6 +78,7 @@ type Config struct {
 	Device   Device
 	XMPP     XMPP
 	People   map[string]agent.Role // by normalised bare JID
+	Roles    map[string]agent.Role // who may run a command, where that is not what it says itself
 	Sensors  []agent.Task          // in the order of the file
 	Outputs  []agent.OutputTask    // in the order of the file
 	Fields   []agent.FieldRule     // in the order of the file
@@ -167,7 +168,7 @@ func (l *loader) read(path string) (section, error) {
 }
 
 func (l *loader) config(top section) *Config {
-	top.onlyKeys([]string{"device", "xmpp", "people", "sensor", "field", "output", "rule", "alerts", "quiet", "room", "command"})
+	top.onlyKeys([]string{"device", "xmpp", "people", "sensor", "field", "output", "rule", "alerts", "quiet", "room", "command", "roles"})
 	c := &Config{Path: l.path}
 	sensors := top.sub("sensor", "[sensor.NAME], one for each sensor")
 	l.sensors(sensors, c)
@@ -182,6 +183,7 @@ func (l *loader) config(top section) *Config {
 			top.sub("command", "").sub(cmd.Name, "").fail("confirm", "there is no totp_file in [device]: it holds the secret of your authenticator")
 		}
 	}
+	c.Roles = l.roles(top.sub("roles", "[roles]"), c.Commands)
 	c.People = l.people(top.sub("people", "[people]"))
 	if top.has("xmpp") {
 		c.XMPP = l.xmpp(top.sub("xmpp", "[xmpp]"))

@@ -152,7 +152,7 @@ func fakeEnv(b built) Env {
 		NewSensor:    b.newSensor,
 		OutputKinds:  []string{"sim", "servo"},
 		NewOutput:    b.newOutput,
-		Commands:     []string{"help", "status"},
+		Commands:     []string{"yes", "help", "status", "set", "grant"},
 		CheckProgram: fakeProgram,
 	}
 }

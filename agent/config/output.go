@@ -39,6 +39,7 @@ type outputKeys struct {
 	DeadTime  time.Duration `toml:"dead_time"`
 	SafeWhen  []string      `toml:"safe_when"`
 	Confirm   bool          `toml:"confirm"`
+	Role      string        `toml:"role"`
 }
 
 // outputs reads every [output.NAME]. Without sensors, nil, nothing is said of

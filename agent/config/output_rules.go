@@ -25,6 +25,9 @@ func (s section) outputRules(task *agent.OutputTask, sensors []string) {
 	task.Initial = s.outputInitial(task)
 	task.MaxOn, task.MinOn, task.MinOff, task.Pulse = keys.MaxOn, keys.MinOn, keys.MinOff, keys.Pulse
 	task.Confirm = keys.Confirm
+	if s.given("role") {
+		task.Needs = s.role("role", keys.Role)
+	}
 	task.Interlock, task.DeadTime = keys.Interlock, keys.DeadTime
 	s.between("max_on", keys.MaxOn, minTimer, maxTimer)
 	s.between("min_on", keys.MinOn, minTimer, maxTimer)

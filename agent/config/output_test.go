@@ -158,7 +158,7 @@ fault = "config"
 `, []string{"heater off"}, `4: output.heater.max_on: a duration is text such as "30s", not a bare number
 5: output.heater.initial: "maybe" is neither on nor off
 6: output.heater.interlock: there is no output "gone" (allowed: heater, fan, valve, pump, lamp)
-9: output.fan.saef: unknown key (did you mean "safe"? allowed: kind, safe, initial, max_on, min_on, min_off, pulse, interlock, dead_time, safe_when, confirm, what, min, max, unit, fault)
+9: output.fan.saef: unknown key (did you mean "safe"? allowed: kind, safe, initial, max_on, min_on, min_off, pulse, interlock, dead_time, safe_when, confirm, role, what, min, max, unit, fault)
 12: output.valve.safe: "open" is neither on nor off
 14: output.pump.kind: unknown kind "smi" (did you mean "sim"? allowed: sim, servo)
 17: output.lamp.fault: this is refused`},

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"pipit/agent"
@@ -37,6 +38,45 @@ func (l *loader) people(s section) map[string]agent.Role {
 		s.r.warn(s.path, "nobody is an owner: nobody may change this device")
 	}
 	return people
+}
+
+// role reads a role that a command or an output needs.
+func (s section) role(key, word string) agent.Role {
+	role, err := agent.ParseRole(word)
+	if err != nil && s.given(key) {
+		s.fail(key, "unknown role %q%s", word, options(word, []string{"viewer", "operator", "owner"}))
+	}
+	return role
+}
+
+// forOwners are the commands that no config leaves to anybody else.
+var forOwners = append([]string{"people", "grant", "revoke", "audit", "log"}, dangerous...)
+
+// roles reads [roles]: who may run a command, by its name.
+func (l *loader) roles(s section, custom []agent.Custom) map[string]agent.Role {
+	names := slices.DeleteFunc(slices.Clone(l.env.Commands), func(name string) bool { return name == "yes" })
+	for _, c := range custom {
+		names = append(names, c.Name)
+	}
+	if len(s.table) == 0 {
+		return nil
+	}
+	roles := make(map[string]agent.Role)
+	for _, name := range s.keys() {
+		word, ok := s.table[name].(string)
+		switch {
+		case !slices.Contains(names, name):
+			s.fail(name, "there is no such command%s", options(name, names))
+			continue
+		case !ok:
+			s.fail(name, "%s", wants("a string", s.table[name]))
+			continue
+		}
+		if roles[name] = s.role(name, word); roles[name] < agent.Owner && slices.Contains(forOwners, name) {
+			s.fail(name, "this command is for owners alone")
+		}
+	}
+	return roles
 }
 
 func hasOwner(people map[string]agent.Role) bool {

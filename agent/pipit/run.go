@@ -141,6 +141,8 @@ func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 		Record: st, Alerts: st, Clock: clock, Staff: staff, Log: log,
 	}
 	cfg.Device.Codes.Restore(st)
+	a.Audit, a.Limits = agent.NewAudit(st, log), &agent.Limits{}
+	a.Outside = agent.NewStrangers(a.Tell, a.Owners)
 	link := xmpp.New(xmpp.Config{
 		JID: cfg.XMPP.JID, Resource: cfg.XMPP.Resource, Password: reveal(cfg.XMPP.Password),
 		Server: cfg.XMPP.Server, DirectTLS: cfg.XMPP.DirectTLS, RootCAs: cfg.XMPP.RootCAs, AllowPlain: cfg.XMPP.AllowPlain,
@@ -158,6 +160,11 @@ func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 		Agent: a, Status: status, Counters: h.lines, Sensors: cfg.Sensors, Fields: fields, Outputs: outputs, Custom: programs,
 		History: st, Thresholds: thresholds(cfg.Rules), Alarm: pager, Danger: danger(cfg.Device, sensors.NewHost("/").Run, again), FullJID: link.FullJID,
 	})
+	for i, c := range a.Commands {
+		if role, ok := cfg.Roles[c.Name]; ok {
+			a.Commands[i].Needs = role
+		}
+	}
 	remove := func(name string) {
 		fields.Remove(name)
 		a.Board.Remove(name)
@@ -169,7 +176,7 @@ func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	}
 	log.Info("starting", "version", version(), "device", a.Name, "sensors", len(cfg.Sensors), "outputs", len(cfg.Outputs), "people", len(cfg.People))
 	defer log.Info("stopped")
-	parts := []func(context.Context) error{clock.Run, outputs.Run, fields.Run, poller.Run, programs.Run, link.Run, st.Run, h.Run, again.Run}
+	parts := []func(context.Context) error{clock.Run, outputs.Run, fields.Run, poller.Run, programs.Run, link.Run, h.Run, again.Run, a.Audit.Run, a.Outside.Run, st.Run}
 	if pager != nil {
 		parts = append(parts, pager.Run)
 	}

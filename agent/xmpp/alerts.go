@@ -3,7 +3,6 @@ package xmpp
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"pipit/agent"
@@ -73,12 +72,6 @@ func (s *session) sync(ctx context.Context) error {
 	}
 }
 
-func (l *Link) owners() []string {
-	return slices.DeleteFunc(l.agent.Persons(), func(p string) bool {
-		return l.agent.Role(p) != agent.Owner
-	})
-}
-
 // addressed returns each alert for each person who gets it, as of now: who has
 // no role any more gets nothing.
 func (s *session) addressed(pending []agent.AlertEntry) (list []letter) {
@@ -86,7 +79,7 @@ func (s *session) addressed(pending []agent.AlertEntry) (list []letter) {
 		to := []string{e.To}
 		switch {
 		case e.To == "":
-			to = s.link.owners()
+			to = s.link.agent.Owners()
 		case !e.Room && s.link.agent.Role(e.To) == agent.Stranger:
 			s.link.log.Info("an alert was dropped", "id", e.ID, "to", e.To, "reason", "not one of the people any more")
 			continue

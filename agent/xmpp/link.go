@@ -310,6 +310,8 @@ func (l *Link) Status() []string {
 	return lines
 }
 
+func (l *Link) isPerson(bare string) bool { return l.agent.Role(bare) != agent.Stranger }
+
 // mayAsk tells whether a sender may send requests: people of the config, the
 // own account and its server.
 func (l *Link) mayAsk(from string) bool {

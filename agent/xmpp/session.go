@@ -41,7 +41,8 @@ func newSession(l *Link, st *stream.Managed) *session {
 	s := &session{link: l, stream: st}
 	s.live, s.stop = context.WithCancelCause(context.Background())
 	s.router = stanza.NewRouter(st, st.JID(), l.mayAsk, l.log)
-	s.roster = roster.New(s.router, l.cfg.JID, l.agent.Persons(), l.log)
+	s.roster = roster.New(s.router, l.cfg.JID, l.agent.Persons, l.isPerson,
+		func(from string) { l.agent.Outside.Note(from, "asked to see the device") }, l.log)
 	s.adhoc = adhoc.New(l.agent, st.JID, jid.Bare)
 	s.info = discoInfo(l.agent)
 	s.handle()
@@ -140,14 +141,12 @@ func (s *session) compareClock(ctx context.Context) error {
 // publish brings subscriptions and the full state up to date, and then sends
 // readings and states as they come.
 func (s *session) publish(ctx context.Context) error {
-	if err := s.roster.Reconcile(ctx); err != nil {
-		if ctx.Err() != nil {
-			return err
-		}
-		s.link.log.Warn("subscriptions are not complete", "error", err)
+	changed := s.link.agent.PeopleChanged()
+	if err := s.reconcile(ctx); err != nil {
+		return err
 	}
 	now := s.newSnapshots()
-	loops := []func(context.Context) error{now.run}
+	loops := []func(context.Context) error{now.run, func(ctx context.Context) error { return s.followPeople(ctx, changed) }}
 	if record := s.link.agent.Record; record != nil {
 		loops = append(loops, func(ctx context.Context) error {
 			if !now.wait(ctx) {
@@ -157,6 +156,33 @@ func (s *session) publish(ctx context.Context) error {
 		})
 	}
 	return firstError(ctx, loops)
+}
+
+// reconcile makes the subscriptions fit the people. The error is that of ctx.
+func (s *session) reconcile(ctx context.Context) error {
+	if err := s.roster.Reconcile(ctx); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		s.link.log.Warn("subscriptions are not complete", "error", err)
+	}
+	return nil
+}
+
+// followPeople makes the subscriptions fit each time when somebody was granted a
+// role, or has lost it.
+func (s *session) followPeople(ctx context.Context, changed <-chan struct{}) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		}
+		changed = s.link.agent.PeopleChanged()
+		if err := s.reconcile(ctx); err != nil {
+			return err
+		}
+	}
 }
 
 // firstError runs loops until ctx ends or one of them fails, and waits for
@@ -205,6 +231,7 @@ func (s *session) handle() {
 	}
 	r.OnMessage(s.message)
 	r.OnPresence(s.presence)
+	r.OnDenied(s.denied)
 }
 
 func (s *session) message(ctx context.Context, m *stanza.Stanza) {
@@ -212,6 +239,14 @@ func (s *session) message(ctx context.Context, m *stanza.Stanza) {
 		s.link.last.Touch()
 	}
 	s.link.chat.Message(ctx, m)
+}
+
+// denied notes that somebody without a role asked for a command. What else
+// servers and clients ask by themselves means nothing.
+func (s *session) denied(iq *stanza.Stanza) {
+	if name, ok := iq.Payload(); ok && name.Space == adhoc.NS && iq.Type == "set" {
+		s.link.agent.Outside.Note(jid.Bare(iq.From), "asked for a command")
+	}
 }
 
 func (s *session) presence(ctx context.Context, p *stanza.Stanza) {

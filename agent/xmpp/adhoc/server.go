@@ -250,6 +250,7 @@ func (s *Server) run(ctx context.Context, c agent.Command, x *session) ([]byte, 
 	var p *agent.ParamError
 	var ask *agent.ConfirmError
 	var no *agent.UnconfirmedError
+	var rate *agent.RateError
 	switch {
 	case err == nil:
 		return completed(c, x, answer), nil
@@ -259,6 +260,8 @@ func (s *Server) run(ctx context.Context, c agent.Command, x *session) ([]byte, 
 		return nil, p
 	case errors.As(err, &ask):
 		return nil, ask
+	case errors.As(err, &rate):
+		return nil, &stanza.Error{Type: "wait", Condition: "resource-constraint", Text: rate.Error()}
 	case errors.As(err, &no) && no.Again && x.ask != nil && x.ask.Kind == agent.ConfirmTOTP:
 		return nil, &agent.ParamError{Param: codeField, Text: no.Text}
 	}

@@ -73,6 +73,7 @@ func (r *Responder) Message(ctx context.Context, m *stanza.Stanza) {
 	}
 	if bare == "" || r.Agent.Role(bare) == agent.Stranger {
 		r.log().Debug("message ignored", "from", m.From, "reason", "not from one of the people")
+		r.stranger(bare, m)
 		return
 	}
 	in, err := decode(m, bare)
@@ -170,11 +171,14 @@ func (r *Responder) run(ctx context.Context, in *message, line string) (text str
 // that.
 func outcome(name, line string, ans agent.Answer, err error) (text string, ran bool, _ error) {
 	var bad *agent.ParamError
+	var rate *agent.RateError
 	var ask *agent.ConfirmError
 	var unconfirmed *agent.UnconfirmedError
 	switch {
 	case err == nil:
 		return body(ans), true, nil
+	case errors.As(err, &rate):
+		return "", false, refusal(tooFast)
 	case errors.As(err, &ask):
 		return question(ask), false, nil
 	case errors.As(err, &unconfirmed):
@@ -229,4 +233,14 @@ func (r *Responder) log() *slog.Logger {
 		return slog.New(slog.DiscardHandler)
 	}
 	return r.Log
+}
+
+// stranger notes that somebody without a role wrote something.
+func (r *Responder) stranger(bare string, m *stanza.Stanza) {
+	if r.Agent.Outside == nil || m.Type == "error" {
+		return
+	}
+	if in, err := decode(m, bare); err == nil && in.ignored() == "" {
+		r.Agent.Outside.Note(bare, "wrote a message")
+	}
 }

@@ -3,7 +3,10 @@ package chat
 import (
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"time"
+
+	"pipit/agent"
 )
 
 const (
@@ -13,6 +16,7 @@ const (
 	forgiveAfter = 10 * time.Minute // pause after which refusals are answered again
 	repeatWindow = 10 * time.Minute // in which the same id and text are the same message
 	maxRecent    = 256              // messages remembered
+	maxKnown     = 256              // people, before those who have no role any more are forgotten
 )
 
 // A person is what is remembered of somebody who writes to us.
@@ -31,6 +35,9 @@ func (r *Responder) person(bare string) *person {
 		r.people = make(map[string]*person)
 	}
 	p := r.people[bare]
+	if p == nil && len(r.people) >= maxKnown {
+		maps.DeleteFunc(r.people, func(jid string, _ *person) bool { return r.Agent.Role(jid) == agent.Stranger })
+	}
 	if p == nil {
 		p = &person{}
 		r.people[bare] = p

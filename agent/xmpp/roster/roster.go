@@ -1,5 +1,5 @@
 // Package roster keeps the device's contact list (RFC 6121 sections 2 and 3)
-// equal to the people in the config: with each of them the device asks for and
+// equal to its people: with each of them the device asks for and
 // grants presence, because PEP notifications flow only where both sides are
 // subscribed. To everybody else it says nothing.
 package roster
@@ -36,13 +36,21 @@ type Conn interface {
 // A Roster holds the state of the subscriptions of one connection.
 type Roster struct {
 	conn   Conn
-	self   string              // own bare JID
-	people map[string]struct{} // normalised bare JIDs
+	self   string            // own bare JID
+	people func() []string   // normalised bare JIDs, as of now
+	person func(string) bool // whether somebody is one of them
+	stray  func(string)      // told who else asks to see the device
 	log    *slog.Logger
 
 	mu        sync.Mutex
-	contacts  map[string]bool // whether we see them: people, and what Load found in Group
+	contacts  map[string]contact // people, and what Load found in Group
 	strangers map[string]time.Time
+}
+
+// A contact is an entry of the roster.
+type contact struct {
+	sees bool // we see them, or have asked to
+	ours bool // the device made the entry
 }
 
 type item struct {
@@ -52,19 +60,19 @@ type item struct {
 	Groups       []string `xml:"group"`
 }
 
+func (i item) contact() contact { return contact{i.sees(), slices.Contains(i.Groups, Group)} }
+
 // sees tells whether we receive the contact's presence, or have asked for it.
 func (i item) sees() bool {
 	return i.Subscription == "to" || i.Subscription == "both" || i.Ask == "subscribe"
 }
 
-// New returns the roster of a connection. people are normalised bare JIDs.
-func New(conn Conn, selfBare string, people []string, log *slog.Logger) *Roster {
-	r := &Roster{conn: conn, self: selfBare, people: make(map[string]struct{}), log: log,
-		contacts: make(map[string]bool), strangers: make(map[string]time.Time)}
-	for _, p := range people {
-		r.people[p] = struct{}{}
-	}
-	return r
+// New returns the roster of a connection. people returns the normalised bare
+// JIDs of those who may see the device now, and person tells whether somebody is
+// one of them; stray is told who else asks. None of them may block.
+func New(conn Conn, selfBare string, people func() []string, person func(string) bool, stray func(string), log *slog.Logger) *Roster {
+	return &Roster{conn: conn, self: selfBare, people: people, person: person, stray: stray, log: log,
+		contacts: make(map[string]contact), strangers: make(map[string]time.Time)}
 }
 
 // Load fetches the roster. Call it before the initial presence, so that the
@@ -82,7 +90,7 @@ func (r *Roster) Load(ctx context.Context) error {
 	defer r.mu.Unlock()
 	for _, i := range items {
 		if r.isPerson(i.JID) || slices.Contains(i.Groups, Group) {
-			r.contacts[i.JID] = i.sees()
+			r.contacts[i.JID] = i.contact()
 		}
 	}
 	return nil
@@ -106,34 +114,58 @@ func parse(s *stanza.Stanza) ([]item, error) {
 	return list, nil
 }
 
-// Reconcile makes the subscriptions what the config says. Call it after the
-// initial presence.
+// Reconcile makes the subscriptions fit the people of now. Call it after the
+// initial presence, and when the people have changed.
 func (r *Roster) Reconcile(ctx context.Context) error {
 	r.mu.Lock()
 	contacts := maps.Clone(r.contacts)
 	r.mu.Unlock()
-	for _, p := range slices.Sorted(maps.Keys(r.people)) {
-		sees, known := contacts[p]
+	for _, p := range r.people() {
+		c, known := contacts[p]
 		if !known {
-			if err := r.set(ctx, p, ""); err != nil {
+			if err := r.welcome(ctx, p); err != nil {
 				return err
 			}
 		}
-		if !sees && p != r.self {
+		if !c.sees && p != r.self {
 			if err := r.presence("subscribe", p); err != nil {
 				return err
 			}
 		}
 	}
-	for j := range contacts {
+	for j, c := range contacts {
 		if !r.isPerson(j) {
-			r.log.Info("no longer in people: contact removed", "jid", j)
-			if err := r.set(ctx, j, "remove"); err != nil {
+			if err := r.dismiss(ctx, j, c); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// welcome makes an entry for somebody, and grants what they may have asked for
+// before they were one of the people.
+func (r *Roster) welcome(ctx context.Context, p string) error {
+	if err := r.set(ctx, p, ""); err != nil {
+		return err
+	}
+	return r.presence("subscribed", p)
+}
+
+// dismiss takes away from somebody what people may see. An entry that was made
+// by hand stays, without the subscriptions.
+func (r *Roster) dismiss(ctx context.Context, j string, c contact) error {
+	r.log.Info("not one of the people any more: subscriptions ended", "jid", j)
+	r.mu.Lock()
+	delete(r.contacts, j)
+	r.mu.Unlock()
+	if c.ours {
+		return r.set(ctx, j, "remove")
+	}
+	if err := r.presence("unsubscribed", j); err != nil {
+		return err
+	}
+	return r.presence("unsubscribe", j)
 }
 
 // set adds or removes an entry. Removal cancels both subscriptions.
@@ -175,7 +207,7 @@ func (r *Roster) Push(_ context.Context, iq *stanza.Stanza) ([]byte, error) {
 	case i.Subscription == "remove":
 		delete(r.contacts, i.JID)
 	case r.isPerson(i.JID): // of others there may be any number
-		r.contacts[i.JID] = i.sees()
+		r.contacts[i.JID] = i.contact()
 	}
 	return nil, nil
 }
@@ -188,7 +220,7 @@ func (r *Roster) Presence(_ context.Context, p *stanza.Stanza) bool {
 		r.subscribe(jid.Bare(p.From))
 	case "unsubscribed":
 		if from := jid.Bare(p.From); r.isPerson(from) {
-			r.log.Warn("a person of the config does not let the device see their presence; readings do not reach them as PubSub events", "jid", from)
+			r.log.Warn("one of the people does not let the device see their presence; readings do not reach them as PubSub events", "jid", from)
 		}
 	case "subscribed", "unsubscribe":
 	default:
@@ -197,20 +229,17 @@ func (r *Roster) Presence(_ context.Context, p *stanza.Stanza) bool {
 	return true
 }
 
-func (r *Roster) isPerson(bare string) bool {
-	_, ok := r.people[bare]
-	return ok && bare != ""
-}
+func (r *Roster) isPerson(bare string) bool { return bare != "" && r.person(bare) }
 
 // subscribe answers a request to see the device: yes, and the same in return,
-// for people of the config; nothing for anybody else.
+// for people; nothing for anybody else.
 func (r *Roster) subscribe(from string) {
 	if !r.isPerson(from) {
 		r.stranger(from)
 		return
 	}
 	r.mu.Lock()
-	seen := r.contacts[from]
+	seen := r.contacts[from].sees
 	r.mu.Unlock()
 	err := r.presence("subscribed", from)
 	if err == nil && !seen {
@@ -223,6 +252,7 @@ func (r *Roster) subscribe(from string) {
 
 // stranger logs who asked, once a day each and at most maxStrangers of them.
 func (r *Roster) stranger(from string) {
+	r.stray(from)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
@@ -231,5 +261,5 @@ func (r *Roster) stranger(from string) {
 		return
 	}
 	r.strangers[from] = now
-	r.log.Warn("subscription request of somebody who is not in [people], not answered", "jid", from)
+	r.log.Warn("subscription request of somebody who is not one of the people, not answered", "jid", from)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -33,7 +35,8 @@ func (f *fake) Request(_ context.Context, to, typ string, payload []byte) (*stan
 func load(t *testing.T, items string, people ...string) (*Roster, *fake) {
 	t.Helper()
 	f := &fake{items: items}
-	r := New(f, "pi@example.org", people, slog.New(slog.DiscardHandler))
+	r := New(f, "pi@example.org", func() []string { return people }, func(j string) bool { return slices.Contains(people, j) },
+		func(string) {}, slog.New(slog.DiscardHandler))
 	if err := r.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +56,7 @@ func TestReconcile(t *testing.T) {
 		people []string
 		want   []string
 	}{
-		"new person":           {"", []string{"anna@example.org"}, []string{addAnna, askAnna}},
+		"new person":           {"", []string{"anna@example.org"}, []string{addAnna, allowAnna, askAnna}},
 		"sees us, we do not":   {"<item jid='anna@example.org' subscription='from'/>", []string{"anna@example.org"}, []string{askAnna}},
 		"asked already":        {"<item jid='anna@example.org' subscription='none' ask='subscribe'/>", []string{"anna@example.org"}, nil},
 		"both":                 {"<item jid='Anna@example.org' subscription='both'/>", []string{"anna@example.org"}, nil},
@@ -148,8 +151,8 @@ func TestPushesAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if d := cmp.Diff(map[string]bool{"old@example.org": false}, r.contacts); d != "" {
-		t.Errorf("kept: %s", d)
+	if want := map[string]contact{"old@example.org": {ours: true}}; !maps.Equal(want, r.contacts) {
+		t.Errorf("kept: %v", r.contacts)
 	}
 }
 
@@ -158,8 +161,8 @@ func TestPushesAreBounded(t *testing.T) {
 func TestStrangersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
-		f := &fake{}
-		r := New(f, "pi@example.org", nil, slog.New(slog.NewTextHandler(&log, nil)))
+		f, stray := &fake{}, []string{}
+		r := New(f, "pi@example.org", func() []string { return nil }, func(string) bool { return false }, func(j string) { stray = append(stray, j) }, slog.New(slog.NewTextHandler(&log, nil)))
 		flood := func() int {
 			log.Reset()
 			for i := range 3 * maxStrangers {
@@ -172,9 +175,42 @@ func TestStrangersAreBounded(t *testing.T) {
 				t.Errorf("%d lines of log, want %d; %d strangers remembered, %d stanzas sent", n, want, len(r.strangers), len(f.sent))
 			}
 		}
+		if want := 2 * 3 * maxStrangers; len(stray) != want {
+			t.Errorf("%d attempts were told, want %d", len(stray), want)
+		}
 		time.Sleep(24 * time.Hour)
 		if n := flood(); n != maxStrangers {
 			t.Errorf("a day later %d lines of log, want %d", n, maxStrangers)
 		}
 	})
+}
+
+// Who gets a role, or loses it, does so while the device is online. An entry that
+// was made by hand stays, without its subscriptions.
+func TestPeopleChange(t *testing.T) {
+	people := []string{"anna@example.org", "ben@example.org"}
+	f := &fake{items: "<item jid='anna@example.org' subscription='both'><group>Pipit</group></item><item jid='ben@example.org' subscription='both'><group>Friends</group></item>"}
+	r := New(f, "pi@example.org", func() []string { return people }, func(j string) bool { return slices.Contains(people, j) },
+		func(string) {}, slog.New(slog.DiscardHandler))
+	if err := r.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	people = []string{"carla@example.org"}
+	for _, want := range [][]string{
+		{
+			strings.ReplaceAll(addAnna, "anna", "carla"), strings.ReplaceAll(allowAnna, "anna", "carla"), strings.ReplaceAll(askAnna, "anna", "carla"),
+			removeAnna, "<presence type='unsubscribed' to='ben@example.org'/>", "<presence type='unsubscribe' to='ben@example.org'/>",
+		},
+		{strings.ReplaceAll(addAnna, "anna", "carla"), strings.ReplaceAll(allowAnna, "anna", "carla"), strings.ReplaceAll(askAnna, "anna", "carla")}, // the server has not said yet that it did
+	} {
+		f.sent = nil
+		if err := r.Reconcile(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(want)
+		slices.Sort(f.sent)
+		if d := cmp.Diff(want, f.sent); d != "" {
+			t.Error(d)
+		}
+	}
 }

@@ -49,6 +49,7 @@ type Router struct {
 
 	iq                    map[iqKey]IQHandler
 	onMessage, onPresence func(context.Context, *Stanza)
+	onDenied              func(*Stanza)
 
 	lanes   [lanes]*lane
 	refused *lane // requests that found no room in theirs
@@ -94,6 +95,9 @@ func (r *Router) OnMessage(f func(context.Context, *Stanza)) { r.onMessage = f }
 
 // OnPresence sets the handler of presences.
 func (r *Router) OnPresence(f func(context.Context, *Stanza)) { r.onPresence = f }
+
+// OnDenied sets who is told of a request of somebody who may send none.
+func (r *Router) OnDenied(f func(*Stanza)) { r.onDenied = f }
 
 // Send implements Sender.
 func (r *Router) Send(raw []byte) error { return r.out.Send(raw) }
@@ -180,6 +184,9 @@ func (r *Router) serve(ctx context.Context, s *Stanza) {
 	}()
 	switch {
 	case s.Name == "iq" && !r.allow(s.From):
+		if r.onDenied != nil {
+			r.onDenied(s)
+		}
 		r.reply(s, nil, ServiceUnavailable)
 	case s.Name == "iq":
 		if answer := r.repeats.find(s); answer != nil {
@@ -196,13 +203,10 @@ func (r *Router) serve(ctx context.Context, s *Stanza) {
 }
 
 func (r *Router) serveIQ(ctx context.Context, s *Stanza) ([]byte, error) {
-	var v struct {
-		Children []struct{ XMLName xml.Name } `xml:",any"`
-	}
-	if s.Decode(&v) != nil || len(v.Children) != 1 {
+	name, ok := s.Payload()
+	if !ok {
 		return nil, BadRequest
 	}
-	name := v.Children[0].XMLName
 	if h := r.iq[iqKey{s.Type, name.Space, name.Local}]; h != nil {
 		return h(ctx, s)
 	}
@@ -249,4 +253,16 @@ func (r *Router) answer(s *Stanza, b []byte) {
 	if err := r.out.Send(b); err != nil {
 		r.log.Debug("answer not sent", "to", s.From, "error", err)
 	}
+}
+
+// Payload returns the name of the one child of a request; ok is false when there
+// is none, or more than one.
+func (s *Stanza) Payload() (name xml.Name, ok bool) {
+	var v struct {
+		Children []struct{ XMLName xml.Name } `xml:",any"`
+	}
+	if s.Decode(&v) != nil || len(v.Children) != 1 {
+		return xml.Name{}, false
+	}
+	return v.Children[0].XMLName, true
 }
