@@ -12,7 +12,7 @@ import (
 )
 
 // A Device is what the commands look at. All fields but Counters, Fields,
-// Outputs, Custom, History, Alarm, Danger and Thresholds must be set before a command
+// Outputs, Custom, History, Alarm, Danger, Log, Cameras and Thresholds must be set before a command
 // runs; the functions may be called from any goroutine and must not block for
 // long.
 type Device struct {
@@ -26,8 +26,11 @@ type Device struct {
 	History  agent.History   // nil: nothing is recorded
 	Alarm    *alarm.Pager    // nil: there are no rules
 	Danger   Danger
-	FullJID  func() string // where the ad-hoc commands are, "" while offline
+	Log      func(n int) []string // the last lines of the log; nil: they are not kept
+	FullJID  func() string        // where the ad-hoc commands are, "" while offline
 
+	// Cameras take pictures, by the name of their sensor, with their media type.
+	Cameras    map[string]func(context.Context) (data []byte, media string, err error)
 	Thresholds func(name string) []chart.Threshold // what plot draws for a reading; Series need not be set; nil: nothing
 }
 
@@ -37,7 +40,7 @@ type Device struct {
 func All(d *Device) []agent.Command {
 	list := []agent.Command{d.help(), d.status(), d.read(), d.sensors()}
 	if d.History != nil {
-		list = append(list, d.history(), d.plot())
+		list = append(list, d.history(), d.plot(), d.csv())
 	}
 	if d.Outputs != nil && len(d.Outputs.Tasks) > 0 {
 		list = append(list, d.outputs(), d.driving(d.set()), d.driving(d.toggle()), d.driving(d.pulse()))
@@ -45,7 +48,13 @@ func All(d *Device) []agent.Command {
 	if d.Alarm != nil {
 		list = append(list, d.alerts(), d.ack(), d.unack(), d.silence(), d.unsilence(), d.testAlert())
 	}
+	if len(d.Cameras) > 0 {
+		list = append(list, d.photo())
+	}
 	list = append(list, d.who(), d.version())
+	if d.Log != nil {
+		list = append(list, d.log())
+	}
 	if d.Agent.Staff != nil {
 		list = append(list, d.people(), d.grant(), d.revoke())
 	}
@@ -69,6 +78,8 @@ func Names() []string {
 		Outputs: &agent.Outputs{Tasks: make([]agent.OutputTask, 1)},
 		History: struct{ agent.History }{},
 		Alarm:   &alarm.Pager{},
+		Log:     func(int) []string { return nil },
+		Cameras: map[string]func(context.Context) ([]byte, string, error){"": nil},
 		Danger:  Danger{Restart: some, Reboot: some, Shutdown: some},
 	}
 	names := []string{"yes"}

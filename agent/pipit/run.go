@@ -122,6 +122,8 @@ func configEnv(host *sensors.Host) config.Env {
 
 // run joins the parts and lets them work until ctx ends.
 func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
+	lines := &logRing{}
+	log = slog.New(slog.NewMultiHandler(log.Handler(), slog.NewTextHandler(lines, &slog.HandlerOptions{Level: cfg.Device.LogLevel})))
 	clock := newClock(cfg.Device, log)
 	st, err := store.Open(cfg.Device.StateDir, store.Options{
 		Flush: cfg.Device.Flush, Keep: cfg.Device.Keep, MaxSize: cfg.Device.MaxSize, Log: log, Believed: clock.Sane,
@@ -158,6 +160,7 @@ func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	programs := &commands.Programs{Custom: cfg.Commands, Capture: sensors.NewHost("/").Capture, Tell: a.Tell, Log: log}
 	a.Commands = commands.All(&commands.Device{
 		Agent: a, Status: status, Counters: h.lines, Sensors: cfg.Sensors, Fields: fields, Outputs: outputs, Custom: programs,
+		Cameras: cameras(cfg.Sensors), Log: lines.last,
 		History: st, Thresholds: thresholds(cfg.Rules), Alarm: pager, Danger: danger(cfg.Device, sensors.NewHost("/").Run, again), FullJID: link.FullJID,
 	})
 	for i, c := range a.Commands {
@@ -206,6 +209,20 @@ func together(ctx context.Context, parts ...func(context.Context) error) error {
 	}
 	wg.Wait()
 	return errors.Join(errs...)
+}
+
+// cameras returns the sensors that take pictures.
+func cameras(tasks []agent.Task) map[string]func(context.Context) ([]byte, string, error) {
+	list := make(map[string]func(context.Context) ([]byte, string, error))
+	for _, t := range tasks {
+		if c, ok := t.Sensor.(sensors.Camera); ok {
+			list[t.Name] = func(ctx context.Context) ([]byte, string, error) {
+				p, err := c.Photo(ctx)
+				return p.Data, p.Type, err
+			}
+		}
+	}
+	return list
 }
 
 func slowest(tasks []agent.Task) (longest time.Duration) {

@@ -81,7 +81,8 @@ type Link struct {
 	chat *chat.Responder // knows which messages it has answered
 	last entity.Last     // when a person last asked for something
 
-	returned returns // what digests told
+	returned returns     // what digests told
+	files    chan parcel // that wait to be uploaded
 
 	session *session // belongs to Run; nil before the first one
 
@@ -121,9 +122,10 @@ type Counters struct {
 
 // New returns a link for the agent. It starts nothing.
 func New(cfg Config, a *agent.Agent, log *slog.Logger) *Link {
-	l := &Link{cfg: cfg, agent: a, log: log.With("link", "xmpp"), boot: randomID()}
+	l := &Link{cfg: cfg, agent: a, log: log.With("link", "xmpp"), boot: randomID(), files: make(chan parcel, maxFiles)}
 	l.state = state{since: time.Now(), problem: "not connected yet", refused: map[string]string{}}
 	l.chat = &chat.Responder{Agent: a, Send: l, Bare: jid.Bare, Self: l.FullJID, Log: l.log}
+	l.chat.File = func(to string, f *agent.File) bool { return l.sendFile(parcel{to: to, file: f}) }
 	if a.Events != nil {
 		l.chat.Events = events{l}
 	}

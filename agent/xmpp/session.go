@@ -44,6 +44,7 @@ func newSession(l *Link, st *stream.Managed) *session {
 	s.roster = roster.New(s.router, l.cfg.JID, l.agent.Persons, l.isPerson,
 		func(from string) { l.agent.Outside.Note(from, "asked to see the device") }, l.log)
 	s.adhoc = adhoc.New(l.agent, st.JID, jid.Bare)
+	s.adhoc.File = l.chat.File
 	s.info = discoInfo(l.agent)
 	s.handle()
 	s.wg.Go(func() { s.router.Run(s.live) })
@@ -124,7 +125,7 @@ func (s *session) start(ctx context.Context) error {
 	} else if n > 0 {
 		s.link.log.Info("messages of before sent again", "stanzas", n)
 	}
-	return firstError(ctx, []func(context.Context) error{s.compareClock, s.keepPresence, s.sendAlerts, s.sendMessages, s.publish})
+	return firstError(ctx, []func(context.Context) error{s.compareClock, s.keepPresence, s.sendAlerts, s.sendMessages, s.sendFiles, s.publish})
 }
 
 // compareClock lets the server's clock vouch for the device's.

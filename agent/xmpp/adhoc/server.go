@@ -31,6 +31,11 @@ type Server struct {
 	self  func() string
 	bare  func(string) string
 
+	// File sends the file of an answer to the asker's bare JID in a chat: a form
+	// cannot hold one. It must not block; false: too many wait. It may be set
+	// before the first request.
+	File func(to string, f *agent.File) bool
+
 	mu       sync.Mutex
 	sessions sessions
 }
@@ -239,6 +244,19 @@ func (s *Server) finish(ctx context.Context, c agent.Command, x *session) ([]byt
 	return x.form(c, []*agent.ParamError{p}), nil
 }
 
+// withFile sends the file of an answer, and says so.
+func (s *Server) withFile(x *session, a agent.Answer) agent.Answer {
+	switch {
+	case a.File == nil:
+		return a
+	case s.File != nil && s.File(x.person, a.File):
+		a.Text += "\nThe file comes as a message."
+	default:
+		a.Text += "\nThe file could not be sent: too many wait."
+	}
+	return a
+}
+
 // errLost says that the asker was allowed a moment ago and is not any more.
 var errLost = errors.New("not allowed any more")
 
@@ -253,7 +271,7 @@ func (s *Server) run(ctx context.Context, c agent.Command, x *session) ([]byte, 
 	var rate *agent.RateError
 	switch {
 	case err == nil:
-		return completed(c, x, answer), nil
+		return completed(c, x, s.withFile(x, answer)), nil
 	case errors.Is(err, agent.ErrUnknown), errors.Is(err, agent.ErrForbidden):
 		return nil, errLost
 	case errors.As(err, &p) && len(x.stages) > 0:

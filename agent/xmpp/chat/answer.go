@@ -33,6 +33,13 @@ func (r *Responder) answer(in *message, text string) {
 	r.Sent(in.bare, id, time.Now())
 }
 
+// sendFile sends the file of an answer behind its text.
+func (r *Responder) sendFile(in *message) {
+	if r.File == nil || !r.File(in.from, in.file) {
+		r.answer(in, "Too many files wait to be sent: ask again in a minute.")
+	}
+}
+
 // receipt sends a delivery receipt, which holds nothing else (XEP-0184 section 5).
 func (r *Responder) receipt(in *message) {
 	b := append(head(in, sameType(in), rand.Text()), "<received xmlns='urn:xmpp:receipts'"...)

@@ -52,6 +52,9 @@ type Responder struct {
 	Send  stanza.Sender           // to the connection of the moment
 	Bare  func(jid string) string // normalised bare JID, "" for what is no address
 	Self  func() string           // the own full JID, "" while offline
+	// File sends a file to a JID, as soon as it can; false: too many wait. It must
+	// not block. nil: no file is sent.
+	File func(to string, f *agent.File) bool
 	// Events is told of receipts and errors that came back for any message; nil: nobody.
 	Events agent.AlertEvents
 	Log    *slog.Logger // nil: silent
@@ -123,6 +126,9 @@ func (r *Responder) handle(ctx context.Context, in *message) {
 		return
 	}
 	r.answer(in, text)
+	if in.file != nil {
+		r.sendFile(in)
+	}
 	if ran && in.markable() {
 		r.displayed(in)
 	}
@@ -164,6 +170,7 @@ func (r *Responder) run(ctx context.Context, in *message, line string) (text str
 	if err == nil {
 		ans, err = r.Agent.Do(ctx, agent.Request{From: in.bare, Via: agent.ViaChat, Name: name, Args: args, Re: in.re})
 	}
+	in.file = ans.File
 	return outcome(name, line, ans, err)
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"pipit/agent"
 	"pipit/agent/xmpp/stanza"
 )
 
@@ -16,10 +17,11 @@ const maxID = 512
 // A message is an inbound message of somebody who may talk to us.
 type message struct {
 	from, bare, typ string
-	id, thread      string // "" when absent
-	body            string // the first one, as sent
-	replaces        string // id of the message that this one corrects (XEP-0308), "" for none
-	re              string // id of the message that this one answers (XEP-0461), "" for none
+	id, thread      string      // "" when absent
+	body            string      // the first one, as sent
+	replaces        string      // id of the message that this one corrects (XEP-0308), "" for none
+	re              string      // id of the message that this one answers (XEP-0461), "" for none
+	file            *agent.File // of the answer, nil for none
 	children        []element
 }
 

@@ -1,0 +1,128 @@
+package xmpp
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"pipit/agent"
+	"pipit/agent/xmpp/jid"
+	"pipit/agent/xmpp/upload"
+	"pipit/agent/xmpp/wire"
+)
+
+const (
+	maxFiles  = 4    // that wait to be uploaded
+	maxInline = 1500 // bytes of a text that is sent where there is no upload
+)
+
+// A parcel is a file for somebody, or for a room.
+type parcel struct {
+	to   string // a JID of any kind
+	room bool
+	file *agent.File
+}
+
+// sendFile uploads a file and sends its link, or what can be said of it where
+// that does not work. It never blocks; it reports false when too many wait.
+func (l *Link) sendFile(p parcel) bool {
+	select {
+	case l.files <- p:
+		return true
+	default:
+		l.log.Warn("a file was dropped: too many wait", "to", p.to, "file", p.file.Name)
+		return false
+	}
+}
+
+// sendFiles uploads files, one after the other, until ctx ends. One that cannot
+// be sent is told of; the session goes on.
+func (s *session) sendFiles(ctx context.Context) error {
+	var service upload.Service
+	for {
+		var p parcel
+		select {
+		case <-ctx.Done():
+			return nil
+		case p = <-s.link.files:
+		}
+		var err error
+		if service.JID == "" {
+			service, err = upload.Find(ctx, s.router, jid.Domain(s.link.cfg.JID))
+		}
+		url := ""
+		if err == nil {
+			url, err = upload.Put(ctx, s.router, service, s.link.cfg.RootCAs, upload.File{Name: p.file.Name, Type: p.file.Type, Data: p.file.Data})
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			s.link.log.Warn("a file was not uploaded", "to", p.to, "file", p.file.Name, "error", err)
+		}
+		if err := s.stream.Send(s.fileMessage(p, url, err)); err != nil {
+			return err
+		}
+	}
+}
+
+// fileMessage posts the link of a file (XEP-0066), or says why there is none.
+func (s *session) fileMessage(p parcel, url string, failed error) []byte {
+	id := rand.Text()
+	typ := "chat"
+	if p.room {
+		typ = "groupchat"
+	}
+	b := wire.Attr([]byte("<message"), "type", typ)
+	b = wire.Attr(b, "to", p.to)
+	b = append(wire.Attr(b, "id", id), '>')
+	if failed == nil {
+		b = upload.AppendMessage(b, url)
+	} else {
+		b = wire.Escape(append(b, "<body>"...), noUpload(p.file, failed))
+		b = append(b, "</body>"...)
+	}
+	b = append(wire.Attr(append(b, "<origin-id xmlns='urn:xmpp:sid:0'"...), "id", id), "/><store xmlns='urn:xmpp:hints'/>"+
+		"<headers xmlns='http://jabber.org/protocol/shim'><header name='Auto-Submitted'>auto-replied</header></headers></message>"...)
+	if !p.room {
+		s.link.chat.Sent(jid.Bare(p.to), id, time.Now())
+	}
+	return b
+}
+
+// noUpload says why there is no link, and what is in a text all the same.
+func noUpload(f *agent.File, err error) string {
+	var large *upload.TooLargeError
+	var retry *upload.RetryError
+	why := "The upload to the server failed: " + err.Error() + "."
+	switch {
+	case errors.Is(err, upload.ErrNoService):
+		why = "The server of this device takes no files (XEP-0363)."
+	case errors.As(err, &large) && large.Max > 0:
+		why = fmt.Sprintf("%s has %d kB, and the server takes %d kB at most: ask for less.", f.Name, large.Size/1000, large.Max/1000)
+	case errors.As(err, &large):
+		why = fmt.Sprintf("%s has %d kB, which is too much for the server: ask for less.", f.Name, large.Size/1000)
+	case errors.As(err, &retry):
+		why = "The server takes no more files for now; try again after " + retry.At.Local().Format("15:04") + "."
+	}
+	if !strings.HasPrefix(f.Type, "text/") {
+		return why
+	}
+	return why + "\n```\n" + firstLines(string(f.Data)) + "\n```"
+}
+
+// firstLines returns the lines of a text that fit into maxInline bytes, and says
+// how many are left.
+func firstLines(text string) string {
+	lines := strings.Split(strings.TrimRight(strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\r\n", "\n"), "\n"), "\n")
+	size := 0
+	for i, l := range lines {
+		if size += len(l) + 1; size > maxInline {
+			return strings.Join(append(lines[:i:i], fmt.Sprintf("… %d more lines", len(lines)-i)), "\n")
+		}
+	}
+	return strings.Join(lines, "\n")
+}
