@@ -9,6 +9,7 @@ import (
 	"pipit/agent"
 	"pipit/agent/alarm"
 	"pipit/agent/chart"
+	"pipit/agent/watch"
 )
 
 // A Device is what the commands look at. All fields but Counters, Fields,
@@ -25,6 +26,7 @@ type Device struct {
 	Custom   *Programs       // nil: there are none
 	History  agent.History   // nil: nothing is recorded
 	Alarm    *alarm.Pager    // nil: there are no rules
+	Watch    *watch.Watcher  // nil: nobody watches
 	Danger   Danger
 	Log      func(n int) []string // the last lines of the log; nil: they are not kept
 	FullJID  func() string        // where the ad-hoc commands are, "" while offline
@@ -50,6 +52,9 @@ func All(d *Device) []agent.Command {
 	}
 	if len(d.Cameras) > 0 {
 		list = append(list, d.photo())
+	}
+	if d.Watch != nil {
+		list = append(list, d.watch(), d.unwatch(), d.watches())
 	}
 	list = append(list, d.who(), d.version())
 	if d.Log != nil {
@@ -78,6 +83,7 @@ func Names() []string {
 		Outputs: &agent.Outputs{Tasks: make([]agent.OutputTask, 1)},
 		History: struct{ agent.History }{},
 		Alarm:   &alarm.Pager{},
+		Watch:   &watch.Watcher{},
 		Log:     func(int) []string { return nil },
 		Cameras: map[string]func(context.Context) ([]byte, string, error){"": nil},
 		Danger:  Danger{Restart: some, Reboot: some, Shutdown: some},

@@ -17,6 +17,7 @@ import (
 	"pipit/agent/commands"
 	"pipit/agent/config"
 	"pipit/agent/store"
+	"pipit/agent/watch"
 	"pipit/agent/xmpp"
 	"pipit/agent/xmpp/jid"
 	"pipit/sensors"
@@ -157,11 +158,12 @@ func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	h := &health{store: st.Stats, link: func() linkCounters { return linkCounters(link.Counters()) }, log: log}
 	bindSelf(cfg.Sensors, h)
 	again := newRestarter()
+	watcher := newWatcher(a, st, link, log)
 	programs := &commands.Programs{Custom: cfg.Commands, Capture: sensors.NewHost("/").Capture, Tell: a.Tell, Log: log}
 	a.Commands = commands.All(&commands.Device{
 		Agent: a, Status: status, Counters: h.lines, Sensors: cfg.Sensors, Fields: fields, Outputs: outputs, Custom: programs,
 		Cameras: cameras(cfg.Sensors), Log: lines.last,
-		History: st, Thresholds: thresholds(cfg.Rules), Alarm: pager, Danger: danger(cfg.Device, sensors.NewHost("/").Run, again), FullJID: link.FullJID,
+		History: st, Thresholds: thresholds(cfg.Rules), Alarm: pager, Watch: watcher, Danger: danger(cfg.Device, sensors.NewHost("/").Run, again), FullJID: link.FullJID,
 	})
 	for i, c := range a.Commands {
 		if role, ok := cfg.Roles[c.Name]; ok {
@@ -179,7 +181,7 @@ func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	}
 	log.Info("starting", "version", version(), "device", a.Name, "sensors", len(cfg.Sensors), "outputs", len(cfg.Outputs), "people", len(cfg.People))
 	defer log.Info("stopped")
-	parts := []func(context.Context) error{clock.Run, outputs.Run, fields.Run, poller.Run, programs.Run, link.Run, h.Run, again.Run, a.Audit.Run, a.Outside.Run, st.Run}
+	parts := []func(context.Context) error{clock.Run, outputs.Run, fields.Run, poller.Run, programs.Run, watcher.Run, link.Run, h.Run, again.Run, a.Audit.Run, a.Outside.Run, st.Run}
 	if pager != nil {
 		parts = append(parts, pager.Run)
 	}
@@ -192,6 +194,16 @@ func newClock(d config.Device, log *slog.Logger) *agent.Clock {
 		return nil
 	}
 	return &agent.Clock{Wait: d.ClockWait, Log: log}
+}
+
+// newWatcher returns what tells people about the readings that they watch.
+func newWatcher(a *agent.Agent, st *store.Store, link *xmpp.Link, log *slog.Logger) *watch.Watcher {
+	w, err := watch.New(a, st, link.OfflineSince)
+	if err != nil {
+		log.Warn("not all watches are in force", "error", err)
+	}
+	a.Seers = append(a.Seers, w.See)
+	return w
 }
 
 // together runs parts until ctx ends or one of them fails, and waits for all.
