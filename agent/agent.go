@@ -137,8 +137,12 @@ func (a *Agent) PeopleChanged() <-chan struct{} {
 }
 
 // Allowed is the one authoriser. Every way in asks it for every command, each
-// time: who (bare JID, hence the role), which way, which command.
+// time: who (bare JID, hence the role), which way, which command. A guest of a
+// room is nobody that could confirm.
 func (a *Agent) Allowed(from string, via Via, c Command) bool {
+	if via == ViaGuest && c.Confirm != ConfirmNone {
+		return false
+	}
 	role := a.role(from, via)
 	return role != Stranger && role >= c.Needs
 }
@@ -150,6 +154,8 @@ func (a *Agent) role(from string, via Via) Role {
 		return Owner
 	case via == ViaRule && from == "":
 		return Operator
+	case via == ViaGuest && from == "":
+		return Viewer
 	}
 	return a.Role(from)
 }

@@ -118,10 +118,11 @@ func TestAllowed(t *testing.T) {
 		"": -1, "nobody@example.org": -1, "stranger@example.org": -1, "owner@example.org.evil.test": -1,
 		"viewer@example.org": int(Viewer), "operator@example.org": int(Operator), "owner@example.org": int(Owner),
 	}
-	for _, via := range []Via{ViaChat, ViaAdHoc, ViaLocal, "other"} {
+	nobody := map[Via]Role{ViaLocal: Owner, ViaRule: Operator, ViaGuest: Viewer} // what nobody may
+	for _, via := range []Via{ViaChat, ViaAdHoc, ViaRoom, ViaGuest, ViaRule, ViaLocal, "other"} {
 		for from, most := range most {
-			if via == ViaLocal && from == "" {
-				most = int(Owner)
+			if role, ok := nobody[via]; ok && from == "" {
+				most = int(role)
 			}
 			for needs := Stranger; needs <= Owner; needs++ {
 				if got, want := a.Allowed(from, via, Command{Needs: needs}), int(needs) <= most; got != want {
@@ -131,6 +132,16 @@ func TestAllowed(t *testing.T) {
 			if a.Allowed(from, via, Command{Needs: Owner + 1}) {
 				t.Errorf("%q via %s may run what needs more than an owner", from, via)
 			}
+		}
+	}
+}
+
+// Nobody knows who a guest is, so nobody can ask them whether they mean it.
+func TestGuestConfirmsNothing(t *testing.T) {
+	a := &Agent{}
+	for c, want := range map[Confirmation]bool{ConfirmNone: true, ConfirmAsk: false, ConfirmTOTP: false} {
+		if got := a.Allowed("", ViaGuest, Command{Needs: Viewer, Confirm: c}); got != want {
+			t.Errorf("confirmation %d: %v", c, got)
 		}
 	}
 }

@@ -45,13 +45,14 @@ const (
 	ViaChat  Via = "chat"  // a one-to-one message
 	ViaAdHoc Via = "adhoc" // XEP-0050
 	ViaRoom  Via = "room"  // a message in a room (XEP-0045), or a private one there
+	ViaGuest Via = "guest" // the same from somebody whose JID the room hides, where the config lets them
 	ViaRule  Via = "rule"  // do and on_clear of a rule
 	ViaLocal Via = "local" // this process: the command line, a test
 )
 
 // A Request is what somebody asks of the device.
 type Request struct {
-	From string // the asker's bare JID, normalised; empty for ViaLocal
+	From string // the asker's bare JID, normalised; empty for ViaLocal, ViaRule and ViaGuest
 	Via  Via
 	Name string            // of the command
 	Args map[string]string // by Param.Name; several values of a ParamChoices are joined by a space

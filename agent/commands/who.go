@@ -22,6 +22,9 @@ func (d *Device) runWho(_ context.Context, req agent.Request) (agent.Answer, err
 	if req.Via == agent.ViaLocal && req.From == "" {
 		you = fmt.Sprintf("You are at %s itself and may do all that its owner may.", d.Agent.Name)
 	}
+	if req.Via == agent.ViaGuest {
+		you = "I do not know who you are: this room hides it."
+	}
 	var names []string
 	for _, c := range d.Agent.CommandsFor(req.From, req.Via) {
 		names = append(names, c.Name)

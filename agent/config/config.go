@@ -84,6 +84,7 @@ type Config struct {
 	Fields   []agent.FieldRule     // in the order of the file
 	Rules    []alarm.Rule          `json:"-"` // in the order of the file
 	Alarms   alarm.Plan            `json:"-"` // who is told of all rules
+	Rooms    []Room                `json:"-"` // in the order of the file
 	Commands []agent.Custom        `json:"-"` // in the order of the file
 	Warnings []string              // each FILE:LINE: key: text, in the order of the file
 }
@@ -185,6 +186,7 @@ func (l *loader) config(top section) *Config {
 	}
 	c.Roles = l.roles(top.sub("roles", "[roles]"), c.Commands)
 	c.People = l.people(top.sub("people", "[people]"))
+	c.Rooms = l.rooms(top.sub("room", "[room.NAME], one for each room"), c.Device.Name)
 	if top.has("xmpp") {
 		c.XMPP = l.xmpp(top.sub("xmpp", "[xmpp]"))
 	} else {

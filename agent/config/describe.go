@@ -11,7 +11,7 @@ import (
 )
 
 // Describe says what would run with this config, for people: one line each for
-// the device, its account, everybody in [people], every sensor, output, field and command.
+// the device, its account, everybody in [people], every room, sensor, output, field and command.
 // It holds no secret.
 func (c *Config) Describe() string {
 	rows := [][]string{{"device", c.device()}}
@@ -23,6 +23,9 @@ func (c *Config) Describe() string {
 	}
 	for _, jid := range slices.Sorted(maps.Keys(c.People)) {
 		rows = append(rows, []string{"person", jid + ", " + c.People[jid].String()})
+	}
+	for _, r := range c.Rooms {
+		rows = append(rows, []string{"room", r.describe()})
 	}
 	for _, t := range c.Sensors {
 		rows = append(rows, []string{"sensor", fmt.Sprintf("%s, %s, every %s, bus %s", t.Name, t.Kind, short(t.Every), t.Bus)})

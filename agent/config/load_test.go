@@ -396,7 +396,7 @@ func TestExample(t *testing.T) {
 	// The keys that are commented out must be right as well.
 	var all strings.Builder
 	for line := range strings.Lines(Example()) {
-		if rest, ok := strings.CutPrefix(line, "#"); ok && strings.Contains(rest, " = ") && rest[0] != ' ' {
+		if rest, ok := strings.CutPrefix(line, "#"); ok && (strings.Contains(rest, " = ") && rest[0] != ' ' || rest[0] == '[') {
 			line = rest
 		}
 		all.WriteString(line)
@@ -407,7 +407,7 @@ func TestExample(t *testing.T) {
 	for _, p := range ps {
 		keys = append(keys, p.Key)
 	}
-	if want := []string{"device.totp_file", "xmpp.password_file", "xmpp.ca_file"}; !cmp.Equal(keys, want) { // no totp, two passwords, no ca.pem
+	if want := []string{"device.totp_file", "xmpp.password_file", "xmpp.ca_file", "room.house.password_file"}; !cmp.Equal(keys, want) { // no totp, two passwords, no ca.pem, no file
 		t.Error(err)
 	}
 }

@@ -18,6 +18,7 @@ func TestRules(t *testing.T) {
 [sensor.boiler]
 kind = "sim"
 [room.hall]
+jid = "hall@conference.example.org"
 [rule.hot]
 when = "boiler > 80 °C or boiler stale"
 clear = "boiler < 75"

@@ -91,25 +91,31 @@ func checkPassword(text string) error {
 // password finds the one source of the account's password: a key, a file or
 // the systemd credential xmpp_password.
 func (l *loader) password(s section, x *XMPP) {
-	switch {
-	case s.has("password") && s.has("password_file"):
-		s.fail("password_file", "there is a password too: keep only one of them")
-	case s.has("password"):
-		l.inlinePassword(s, x)
-	case s.has("password_file"):
-		if s.given("password_file") {
-			l.passwordFile(s, x, "password_file", l.resolve(x.PasswordFile))
-		}
-	default:
+	if !l.givenPassword(s, &x.Password, &x.PasswordFile) {
 		l.credential(s, x)
 	}
 }
 
-func (l *loader) inlinePassword(s section, x *XMPP) {
+// givenPassword takes the password of a section from its key or its file, and
+// tells whether it has one of them.
+func (l *loader) givenPassword(s section, secret *Secret, file *string) bool {
+	switch {
+	case s.has("password") && s.has("password_file"):
+		s.fail("password_file", "there is a password too: keep only one of them")
+	case s.has("password"):
+		l.inlinePassword(s, *secret)
+	case s.given("password_file"):
+		*file = l.resolve(*file)
+		l.passwordFile(s, secret, "password_file", *file)
+	}
+	return s.has("password") || s.has("password_file")
+}
+
+func (l *loader) inlinePassword(s section, secret Secret) {
 	if !s.given("password") {
 		return
 	}
-	if err := checkPassword(x.Password.Reveal()); err != nil {
+	if err := checkPassword(secret.Reveal()); err != nil {
 		s.fail("password", "%s", err)
 		return
 	}
@@ -120,12 +126,12 @@ func (l *loader) inlinePassword(s section, x *XMPP) {
 	s.warn("password", "the password stands in the config: password_file keeps it apart")
 }
 
-func (l *loader) passwordFile(s section, x *XMPP, key, path string) {
-	secret, err := readPassword(l.open, path)
+func (l *loader) passwordFile(s section, secret *Secret, key, path string) {
+	read, err := readPassword(l.open, path)
 	if err != nil {
 		s.fail(key, "%s", err)
 	}
-	x.Password, x.PasswordFile = secret, path
+	*secret = read
 }
 
 func (l *loader) credential(s section, x *XMPP) {
@@ -136,7 +142,8 @@ func (l *loader) credential(s section, x *XMPP) {
 			f.Close()
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			l.passwordFile(s, x, "password_file", path)
+			x.PasswordFile = path
+			l.passwordFile(s, &x.Password, "password_file", path)
 			return
 		}
 	}

@@ -17,8 +17,12 @@ func newPager(cfg *config.Config, a *agent.Agent, state alarm.State, offline fun
 	if len(cfg.Rules) == 0 {
 		return nil
 	}
+	var rooms []alarm.Room
+	for _, r := range cfg.Rooms {
+		rooms = append(rooms, alarm.Room{Name: r.Name, JID: r.JID, Level: r.Level})
+	}
 	p := alarm.New(alarm.Config{
-		Rules: cfg.Rules, Plan: cfg.Alarms, Agent: a, Raise: a.Raise, State: state, Offline: offline, Log: log,
+		Rooms: rooms, Rules: cfg.Rules, Plan: cfg.Alarms, Agent: a, Raise: a.Raise, State: state, Offline: offline, Log: log,
 	})
 	a.Seers = append(a.Seers, p.See)
 	a.Events = p

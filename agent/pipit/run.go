@@ -150,6 +150,7 @@ func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 		JID: cfg.XMPP.JID, Resource: cfg.XMPP.Resource, Password: reveal(cfg.XMPP.Password),
 		Server: cfg.XMPP.Server, DirectTLS: cfg.XMPP.DirectTLS, RootCAs: cfg.XMPP.RootCAs, AllowPlain: cfg.XMPP.AllowPlain,
 		PubSub: cfg.XMPP.PubSub, Access: cfg.XMPP.Access, Summary: cfg.Device.Summary, Interval: slowest(cfg.Sensors),
+		Rooms: rooms(cfg.Rooms),
 	}, a, log)
 	fields := &agent.Fields{Rules: cfg.Fields, Next: a.Put, Refresh: a.Refresh, Crosses: crosses(cfg.Rules), Log: log}
 	pager := newPager(cfg, a, st, link.OfflineSince, log)
@@ -242,6 +243,17 @@ func slowest(tasks []agent.Task) (longest time.Duration) {
 		longest = max(longest, t.Every)
 	}
 	return longest
+}
+
+// rooms are the chat rooms of the config as the link wants them.
+func rooms(list []config.Room) (rooms []xmpp.Room) {
+	for _, r := range list {
+		rooms = append(rooms, xmpp.Room{
+			Name: r.Name, JID: r.JID, Nick: r.Nick, Password: r.Password.Reveal(),
+			Commands: r.Commands, AnonymousViewers: r.AnonymousViewers,
+		})
+	}
+	return rooms
 }
 
 // reveal hands a password on to where it is used.

@@ -31,6 +31,7 @@ for = "1m"
 to = ["room.hall", "viewers"]
 say = "{name}: {value}"
 [room.hall]
+jid = "hall@conference.example.org"
 [alerts]
 escalate = ["ben@example.org"]
 receipt_after = "0s"

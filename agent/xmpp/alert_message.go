@@ -76,9 +76,13 @@ const (
 	maxDigestBytes = 3500
 )
 
-// digestMessage sums alerts up: what is the newest of each firing, and all that
-// is no firing.
 func digestMessage(id, to string, alerts []agent.Alert) []byte {
+	return append(openAlert(id, to, digest(alerts)), "</message>"...)
+}
+
+// digest sums alerts up: what is the newest of each firing, and all that is no
+// firing.
+func digest(alerts []agent.Alert) string {
 	newest := make(map[uint64]int)
 	firing := 0
 	for i, a := range alerts {
@@ -108,8 +112,7 @@ func digestMessage(id, to string, alerts []agent.Alert) []byte {
 	if n := len(lines) - len(kept); n > 0 {
 		first += fmt.Sprintf(" The first %d are left out.", n)
 	}
-	b := openAlert(id, to, first+"\n"+strings.Join(kept, "\n"))
-	return append(b, "</message>"...)
+	return first + "\n" + strings.Join(kept, "\n")
 }
 
 func stillFires(n int) string {

@@ -47,6 +47,7 @@ func (s *session) sendAlerts(ctx context.Context) error {
 		if err := s.sync(ctx); err != nil {
 			return err
 		}
+		s.link.awaitRooms(ctx)
 		if err := a.Alerts.AlertDone(linkName, pending[len(pending)-1].Pos); err != nil {
 			s.link.log.Debug("an alert that was sent may come again after a restart", "error", err)
 		}
@@ -117,11 +118,9 @@ func letters(list []letter, sane bool, now time.Time) []letter {
 func (s *session) sendLetter(l letter, now time.Time) error {
 	a := l.alerts[0]
 	switch {
-	case a.Room && s.rooms == nil:
-		s.link.log.Warn("an alert was dropped", "id", a.ID, "to", l.to, "reason", "there is no such room")
-		return nil
 	case a.Room:
-		return s.rooms(l.to, l.alerts)
+		s.tellRoom(l)
+		return nil
 	case len(l.alerts) > 1:
 		id := digestID(l.alerts)
 		s.link.returned.digest(id, l.alerts)
@@ -143,6 +142,17 @@ func (s *session) sendLetter(l letter, now time.Time) error {
 	}
 	a.ID += newLineAfter // a correction wakes no phone
 	return s.sendAlert(a, l.to, "", now)
+}
+
+// tellRoom tells a room; what it cannot take now waits in memory.
+func (s *session) tellRoom(l letter) {
+	a := l.alerts[0]
+	if len(l.alerts) > 1 {
+		a = agent.Alert{ID: digestID(l.alerts), To: l.to, Text: digest(l.alerts)}
+	}
+	if err := s.link.roomAlert(a); err != nil {
+		s.link.log.Warn("an alert was not told in a room", "id", a.ID, "error", err)
+	}
 }
 
 // sendAlert sends an alert that begins something new in a chat.

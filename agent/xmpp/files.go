@@ -10,6 +10,7 @@ import (
 
 	"pipit/agent"
 	"pipit/agent/xmpp/jid"
+	"pipit/agent/xmpp/muc"
 	"pipit/agent/xmpp/upload"
 	"pipit/agent/xmpp/wire"
 )
@@ -19,10 +20,11 @@ const (
 	maxInline = 1500 // bytes of a text that is sent where there is no upload
 )
 
-// A parcel is a file for somebody, or for a room.
+// A parcel is a file for somebody, or for who said a line in a room.
 type parcel struct {
 	to   string // a JID of any kind
-	room bool
+	room *room  // nil: none
+	line muc.Line
 	file *agent.File
 }
 
@@ -63,21 +65,31 @@ func (s *session) sendFiles(ctx context.Context) error {
 		if err != nil {
 			s.link.log.Warn("a file was not uploaded", "to", p.to, "file", p.file.Name, "error", err)
 		}
-		if err := s.stream.Send(s.fileMessage(p, url, err)); err != nil {
+		if err := s.post(p, url, err); err != nil {
 			return err
 		}
 	}
 }
 
+// post sends the link of a file, or says why there is none.
+func (s *session) post(p parcel, url string, failed error) error {
+	if p.room == nil {
+		return s.stream.Send(s.fileMessage(p, url, failed))
+	}
+	text := ""
+	if failed != nil {
+		text = noUpload(p.file, failed)
+	}
+	if err := p.room.post(p.line, url, text); err != nil {
+		s.link.log.Warn("a file was not sent", "room", p.room.cfg.JID, "error", err)
+	}
+	return nil
+}
+
 // fileMessage posts the link of a file (XEP-0066), or says why there is none.
 func (s *session) fileMessage(p parcel, url string, failed error) []byte {
 	id := rand.Text()
-	typ := "chat"
-	if p.room {
-		typ = "groupchat"
-	}
-	b := wire.Attr([]byte("<message"), "type", typ)
-	b = wire.Attr(b, "to", p.to)
+	b := wire.Attr([]byte("<message type='chat'"), "to", p.to)
 	b = append(wire.Attr(b, "id", id), '>')
 	if failed == nil {
 		b = upload.AppendMessage(b, url)
@@ -87,9 +99,7 @@ func (s *session) fileMessage(p parcel, url string, failed error) []byte {
 	}
 	b = append(wire.Attr(append(b, "<origin-id xmlns='urn:xmpp:sid:0'"...), "id", id), "/><store xmlns='urn:xmpp:hints'/>"+
 		"<headers xmlns='http://jabber.org/protocol/shim'><header name='Auto-Submitted'>auto-replied</header></headers></message>"...)
-	if !p.room {
-		s.link.chat.Sent(jid.Bare(p.to), id, time.Now())
-	}
+	s.link.chat.Sent(jid.Bare(p.to), id, time.Now())
 	return b
 }
 

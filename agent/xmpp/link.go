@@ -28,7 +28,7 @@
 //
 //	Board  ──Watch──> snapshot item "current" (at most one a second), presence (at most one a minute)
 //	Record ──After──> an item for each reading on its own node, from the link's position (backlog.go)
-//	stanza.Router ──> adhoc, chat, disco, entity, roster, sensordata ──> Agent.Do
+//	stanza.Router ──> adhoc, chat, disco, entity, muc, roster, sensordata ──> Agent.Do
 //
 // The link's positions live in the record, not in the session, so the readings
 // of an outage follow when the server is back, also after a restart.
@@ -65,6 +65,7 @@ type Config struct {
 	Access     string                 // access model of the nodes: presence, whitelist or open
 	Summary    []string               // readings in the presence status, by name or glob; none: the first three
 	Interval   time.Duration          // the longest time between two readings of a sensor, told to readers
+	Rooms      []Room                 // each JID once
 }
 
 // stopTime is how long a planned stop may take.
@@ -78,8 +79,9 @@ type Link struct {
 	boot  string // random, so that readers see a restart
 
 	// These outlive connections.
-	chat *chat.Responder // knows which messages it has answered
-	last entity.Last     // when a person last asked for something
+	chat  *chat.Responder // knows which messages it has answered
+	last  entity.Last     // when a person last asked for something
+	rooms []*room
 
 	returned returns     // what digests told
 	files    chan parcel // that wait to be uploaded
@@ -129,6 +131,7 @@ func New(cfg Config, a *agent.Agent, log *slog.Logger) *Link {
 	if a.Events != nil {
 		l.chat.Events = events{l}
 	}
+	l.rooms = l.newRooms()
 	return l
 }
 
@@ -294,6 +297,7 @@ func (l *Link) OfflineSince() time.Time {
 // Status tells the state of the link in a line for people, with a further
 // line for each kind of trouble.
 func (l *Link) Status() []string {
+	rooms := l.roomStatus()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.state
@@ -309,7 +313,7 @@ func (l *Link) Status() []string {
 	if n := s.counters.Skipped; n > 0 {
 		lines = append(lines, plural(int(n), "reading")+" refused by the server")
 	}
-	return lines
+	return append(lines, rooms...)
 }
 
 func (l *Link) isPerson(bare string) bool { return l.agent.Role(bare) != agent.Stranger }

@@ -27,6 +27,7 @@ func (s *session) keepPresence(ctx context.Context) error {
 		if err := s.sendPresence(); err != nil {
 			return err
 		}
+		s.link.refreshRooms()
 		if !sleep(ctx, presenceEvery) {
 			return nil
 		}
@@ -41,20 +42,24 @@ func (l *Link) presenceText() string {
 }
 
 func (s *session) sendPresence() error {
-	all := s.link.agent.Board.All()
 	s.sent = s.link.presenceText()
-	b := []byte("<presence>")
+	b := append([]byte("<presence><priority>0</priority>"), s.link.presenceBody()...)
+	return s.stream.Send(append(b, "</presence>"...))
+}
+
+// presenceBody is what contacts and rooms see of the device.
+func (l *Link) presenceBody() (b []byte) {
+	all := l.agent.Board.All()
 	if v := show(all); v != "" {
 		b = append(b, "<show>"+v+"</show>"...)
 	}
-	if v := summary(all, s.link.cfg.Summary); v != "" {
+	if v := summary(all, l.cfg.Summary); v != "" {
 		b = append(b, "<status>"...)
 		b = wire.Escape(b, v)
 		b = append(b, "</status>"...)
 	}
-	b = append(b, "<priority>0</priority>"...)
-	b = s.info.AppendCaps(b, Software)
-	return s.stream.Send(append(b, "</presence>"...))
+	info := discoInfo(l.agent)
+	return info.AppendCaps(b, Software)
 }
 
 // show is "away" while a sensor that should work does not: hardware that is

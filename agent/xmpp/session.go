@@ -27,8 +27,7 @@ type session struct {
 	roster *roster.Roster
 	adhoc  *adhoc.Server
 	info   disco.Info
-	rooms  func(room string, alerts []agent.Alert) error // tells a room; nil: there are none
-	sent   string                                        // show and status of the last presence; touched by start and then keepPresence only
+	sent   string // show and status of the last presence; touched by start and then keepPresence only
 
 	live context.Context // of the parts; its cause says why one of them failed
 	stop context.CancelCauseFunc
@@ -125,7 +124,8 @@ func (s *session) start(ctx context.Context) error {
 	} else if n > 0 {
 		s.link.log.Info("messages of before sent again", "stanzas", n)
 	}
-	return firstError(ctx, []func(context.Context) error{s.compareClock, s.keepPresence, s.sendAlerts, s.sendMessages, s.sendFiles, s.publish})
+	loops := []func(context.Context) error{s.compareClock, s.keepPresence, s.sendAlerts, s.sendMessages, s.sendFiles, s.publish}
+	return firstError(ctx, append(loops, s.roomLoops()...))
 }
 
 // compareClock lets the server's clock vouch for the device's.
@@ -233,9 +233,14 @@ func (s *session) handle() {
 	r.OnMessage(s.message)
 	r.OnPresence(s.presence)
 	r.OnDenied(s.denied)
+	r.OnRefused(s.refused)
 }
 
 func (s *session) message(ctx context.Context, m *stanza.Stanza) {
+	if r := s.link.roomOf(m.From); r != nil {
+		r.message(ctx, m)
+		return
+	}
 	if s.link.agent.Role(jid.Bare(m.From)) != agent.Stranger {
 		s.link.last.Touch()
 	}
@@ -251,6 +256,10 @@ func (s *session) denied(iq *stanza.Stanza) {
 }
 
 func (s *session) presence(ctx context.Context, p *stanza.Stanza) {
+	if r := s.link.roomOf(p.From); r != nil {
+		r.muc.Presence(ctx, p)
+		return
+	}
 	if !s.roster.Presence(ctx, p) && p.Type == "unavailable" {
 		s.adhoc.Gone(p.From)
 	}

@@ -15,6 +15,10 @@ const maxBody = 4000
 
 // answer sends a text to the client that asked.
 func (r *Responder) answer(in *message, text string) {
+	if in.room != "" {
+		in.answer(text)
+		return
+	}
 	id := rand.Text()
 	b := head(in, "chat", id)
 	b = textElement(b, "body", text)
@@ -35,7 +39,11 @@ func (r *Responder) answer(in *message, text string) {
 
 // sendFile sends the file of an answer behind its text.
 func (r *Responder) sendFile(in *message) {
-	if r.File == nil || !r.File(in.from, in.file) {
+	send := in.send
+	if in.room == "" && r.File != nil {
+		send = func(f *agent.File) bool { return r.File(in.from, f) }
+	}
+	if send == nil || !send(in.file) {
 		r.answer(in, "Too many files wait to be sent: ask again in a minute.")
 	}
 }

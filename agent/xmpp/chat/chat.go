@@ -139,6 +139,9 @@ type refusal string
 
 func (e refusal) Error() string { return string(e) }
 
+// silent is the refusal that is not said.
+const silent = refusal("")
+
 // respond runs a line and returns the answer to it. ran tells whether the
 // command was started; one that was and failed is an answer, not an error. The
 // error is a refusal.
@@ -159,24 +162,26 @@ func (r *Responder) respond(ctx context.Context, in *message, line string) (text
 }
 
 func (r *Responder) run(ctx context.Context, in *message, line string) (text string, ran bool, err error) {
+	name, args, err := agent.ParseLine(line, r.Agent.CommandsFor(in.bare, in.via))
 	switch {
+	case in.room != "" && errors.Is(err, agent.ErrUnknown):
+		return "", false, silent
 	case len(line) > maxLine:
 		return "", false, refusal(fmt.Sprintf("That is longer than %d bytes, so I did not run it.", maxLine))
 	case strings.ContainsAny(line, "\r\n\v\f\u0085\u2028\u2029"):
 		return "", false, refusal(oneLine)
 	}
-	name, args, err := agent.ParseLine(line, r.Agent.CommandsFor(in.bare, agent.ViaChat))
 	var ans agent.Answer
 	if err == nil {
-		ans, err = r.Agent.Do(ctx, agent.Request{From: in.bare, Via: agent.ViaChat, Name: name, Args: args, Re: in.re})
+		ans, err = r.Agent.Do(ctx, agent.Request{From: in.bare, Via: in.via, Name: name, Args: args, Room: in.room, Re: in.re})
 	}
 	in.file = ans.File
-	return outcome(name, line, ans, err)
+	return outcome(in, name, line, ans, err)
 }
 
 // outcome writes the answer to a line that was handed to the agent, or not even
 // that.
-func outcome(name, line string, ans agent.Answer, err error) (text string, ran bool, _ error) {
+func outcome(in *message, name, line string, ans agent.Answer, err error) (text string, ran bool, _ error) {
 	var bad *agent.ParamError
 	var rate *agent.RateError
 	var ask *agent.ConfirmError
@@ -187,7 +192,7 @@ func outcome(name, line string, ans agent.Answer, err error) (text string, ran b
 	case errors.As(err, &rate):
 		return "", false, refusal(tooFast)
 	case errors.As(err, &ask):
-		return question(ask), false, nil
+		return question(ask, in.call), false, nil
 	case errors.As(err, &unconfirmed):
 		return "", false, refusal(sentence("I did not run that: " + unconfirmed.Text))
 	case errors.Is(err, agent.ErrUnknown):

@@ -16,13 +16,13 @@ const (
 	bareYes      = `Send "yes" and the word or code that I asked for.`
 )
 
-// question asks for what confirms a command.
-func question(e *agent.ConfirmError) string {
+// question asks for what confirms a command. call is what addresses the device.
+func question(e *agent.ConfirmError, call string) string {
 	seconds := int(time.Until(e.Until).Round(time.Second) / time.Second)
 	if e.Kind == agent.ConfirmTOTP {
-		return fmt.Sprintf(`%s Send "yes" and the code of your authenticator within %d s.`, e.Text, seconds)
+		return fmt.Sprintf(`%s Send "%syes" and the code of your authenticator within %d s.`, e.Text, call, seconds)
 	}
-	return fmt.Sprintf(`%s Send "yes %s" within %d s.`, e.Text, e.Word, seconds)
+	return fmt.Sprintf(`%s Send "%syes %s" within %d s.`, e.Text, call, e.Word, seconds)
 }
 
 // yes reads a line that confirms: "yes WORD", in any case and with an optional ! or / before it.
@@ -38,7 +38,7 @@ func yes(line string) (word string, ok bool) {
 // held back does not count however short the time was, nor does a correction:
 // what was meant then may not be what is meant now.
 func (r *Responder) confirm(ctx context.Context, in *message, word string) (text string, ran bool, err error) {
-	req, ok := r.Agent.Pending(in.bare, agent.ViaChat, "")
+	req, ok := r.Agent.Pending(in.bare, in.via, in.room)
 	switch {
 	case !ok:
 		return "", false, refusal(nothingWaits)
@@ -49,5 +49,5 @@ func (r *Responder) confirm(ctx context.Context, in *message, word string) (text
 	}
 	req.Confirmed = word
 	ans, err := r.Agent.Do(ctx, req)
-	return outcome(req.Name, req.Name, ans, err)
+	return outcome(in, req.Name, req.Name, ans, err)
 }

@@ -35,6 +35,9 @@ func (r *Responder) event(ctx context.Context, in *message) bool {
 		}
 		return true
 	}
+	if in.child("http://jabber.org/protocol/muc#user", "x") != nil {
+		return false
+	}
 	for _, n := range notForUs {
 		if n.space != nsReactions && in.child(n.space, n.local) != nil {
 			return false // ignored, as a text would be
@@ -47,7 +50,8 @@ func (r *Responder) event(ctx context.Context, in *message) bool {
 		return in.body == ""
 	}
 	if e := in.child(nsReactions, "reactions"); e != nil && in.typ != "groupchat" && in.typ != "headline" {
-		r.react(ctx, in.bare, e)
+		id, _ := attr(e.Attrs, "id")
+		r.react(ctx, agent.Request{From: in.bare, Via: agent.ViaChat, Re: id}, e)
 		return true
 	}
 	return false
@@ -71,13 +75,12 @@ func (m *message) failure() string {
 // that comes is the whole of them (XEP-0444 section 4.2). One that came late counts: it
 // is about the alert, whenever that was. It is not answered in words; the alert
 // itself changes.
-func (r *Responder) react(ctx context.Context, bare string, e *element) {
-	id, _ := attr(e.Attrs, "id")
-	if agent.FiringOf(id) == 0 || bounded(id) == "" || len(e.Children) > maxReactions {
+func (r *Responder) react(ctx context.Context, req agent.Request, e *element) {
+	if agent.FiringOf(req.Re) == 0 || bounded(req.Re) == "" || len(e.Children) > maxReactions {
 		return
 	}
 	now := reactions(e)
-	before, known := r.reactions(reacted{bare, id}, now)
+	before, known := r.reactions(reacted{req.From, req.Re}, now)
 	var names []string
 	switch {
 	case now.ack && !before.ack:
@@ -89,10 +92,28 @@ func (r *Responder) react(ctx context.Context, bare string, e *element) {
 		names = append(names, "silence")
 	}
 	for _, name := range names {
-		_, err := r.Agent.Do(ctx, agent.Request{From: bare, Via: agent.ViaChat, Name: name, Re: id})
-		if err != nil {
-			r.log().Info("a reaction did nothing", "from", bare, "command", name, "error", err)
+		req.Name = name
+		if _, err := r.Agent.Do(ctx, req); err != nil {
+			r.log().Info("a reaction did nothing", "from", req.From, "command", name, "error", err)
 		}
+	}
+}
+
+// Reaction takes a reaction of an occupant of a room, as Line takes a line. alert
+// returns the id of the alert that the room gave a stanza id, "" for none.
+func (r *Responder) Reaction(ctx context.Context, l RoomLine, alert func(stanzaID string) string) {
+	in, err := decode(l.Stanza, l.From)
+	if err != nil || r.Agent.Role(l.From) == agent.Stranger {
+		return
+	}
+	for _, n := range notForUs {
+		if n.space != nsReactions && in.child(n.space, n.local) != nil {
+			return
+		}
+	}
+	if e := in.child(nsReactions, "reactions"); e != nil {
+		id, _ := attr(e.Attrs, "id")
+		r.react(ctx, agent.Request{From: l.From, Via: l.Via, Room: l.Room, Re: alert(id)}, e)
 	}
 }
 

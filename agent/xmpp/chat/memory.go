@@ -88,6 +88,9 @@ func (r *Responder) noticeDue(bare string, now time.Time) bool {
 // refuse answers a message whose command was not run, unless that happened too
 // often in a row: who goes on like this is likely to be a program.
 func (r *Responder) refuse(in *message, why error) {
+	if why == silent {
+		return
+	}
 	r.mu.Lock()
 	p, now := r.person(in.bare), time.Now()
 	if now.Sub(p.refused) > forgiveAfter {

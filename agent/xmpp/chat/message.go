@@ -23,6 +23,9 @@ type message struct {
 	re              string      // id of the message that this one answers (XEP-0461), "" for none
 	file            *agent.File // of the answer, nil for none
 	children        []element
+
+	via agent.Via
+	fromRoom
 }
 
 type element struct {
@@ -54,7 +57,7 @@ func decode(m *stanza.Stanza, bare string) (*message, error) {
 	if err := m.Decode(&v); err != nil {
 		return nil, err
 	}
-	in := &message{from: m.From, bare: bare, typ: m.Type, id: bounded(m.ID), children: v.Children}
+	in := &message{from: m.From, bare: bare, typ: m.Type, id: bounded(m.ID), children: v.Children, via: agent.ViaChat}
 	if e := in.own("body"); e != nil {
 		in.body = e.Text
 	}
@@ -107,7 +110,6 @@ var notForUs = []struct{ space, local, what string }{
 	{"urn:xmpp:mam:1", "result", "from an archive"},
 	{"urn:xmpp:mam:2", "result", "from an archive"},
 	{"http://jabber.org/protocol/pubsub#event", "event", "an event"},
-	{"http://jabber.org/protocol/muc#user", "x", "from a room"},
 	{"jabber:x:conference", "x", "an invitation"},
 	{"urn:xmpp:reactions:0", "reactions", "a reaction"},
 	{"urn:xmpp:message-retract:0", "retract", "a retraction"},
@@ -131,6 +133,15 @@ func (m *message) ignored() string {
 	case "error", "groupchat", "headline":
 		return "type " + m.typ
 	}
+	if m.child("http://jabber.org/protocol/muc#user", "x") != nil {
+		return "from a room"
+	}
+	return m.notWritten()
+}
+
+// notWritten tells why a message is nothing that a person wrote to us just now,
+// "" when it is.
+func (m *message) notWritten() string {
 	for _, n := range notForUs {
 		if m.child(n.space, n.local) != nil {
 			return n.what
@@ -175,12 +186,12 @@ func (m *message) encrypted() bool {
 // wantsReceipt tells whether a receipt is due (XEP-0184). A delayed message
 // gets none: its sender has no use for it any more.
 func (m *message) wantsReceipt() bool {
-	return m.id != "" && m.child("urn:xmpp:receipts", "request") != nil && m.child("urn:xmpp:delay", "delay") == nil
+	return m.room == "" && m.id != "" && m.child("urn:xmpp:receipts", "request") != nil && m.child("urn:xmpp:delay", "delay") == nil
 }
 
 // markable tells whether a displayed marker is welcome (XEP-0333).
 func (m *message) markable() bool {
-	return m.id != "" && m.child("urn:xmpp:chat-markers:0", "markable") != nil
+	return m.room == "" && m.id != "" && m.child("urn:xmpp:chat-markers:0", "markable") != nil
 }
 
 // late tells why a message is too old to act on, "" when it is not.

@@ -9,6 +9,13 @@ import (
 // line returns what the person wrote: the body without the quote of the message
 // that it replies to, and without blanks around it.
 func (m *message) line() string {
+	if m.room != "" {
+		return m.order
+	}
+	return m.written()
+}
+
+func (m *message) written() string {
 	return strings.TrimFunc(cutQuotes(cut(m.body, m.fallback())), blank)
 }
 

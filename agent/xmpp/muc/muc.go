@@ -94,6 +94,7 @@ type Room struct {
 	locked     bool // we made the room, and nobody has unlocked it
 	askedInfo  bool
 	stale      bool // Refresh was called
+	astray     bool // Lost was called: take leave before the next join
 	pinging    bool
 	pingAt     time.Time
 	strayPings int // in a row that found nobody under our nick

@@ -32,6 +32,19 @@ func (r *Room) retry(now time.Time, first time.Duration, problem string) {
 	r.out(now, time.Duration(float64(wait)*(0.75+0.25*rand.Float64())), problem)
 }
 
+// Lost says that a presence of the room was dropped on its way here: somebody
+// else may have a nick by now. The device forgets at once who is there, leaves,
+// and joins anew.
+func (r *Room) Lost() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.phase == joining || r.phase == unlocking || r.phase == inside {
+		r.retry(time.Now(), firstWait, "more came than I can take, and a presence was lost")
+		r.astray = true
+		r.wake()
+	}
+}
+
 // kicked waits for longer: somebody does not want the device there now.
 func (r *Room) kicked(now time.Time, reason string) {
 	wait := r.times.kickedAgain

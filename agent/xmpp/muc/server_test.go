@@ -34,6 +34,7 @@ func TestServers(t *testing.T) {
 			{"private", testPrivate},
 			{"next session", testNextSession},
 			{"conflict", testConflict},
+			{"lost presence", testLost},
 			{"kick", testKick},
 			{"message after restart", testMessageAfterRestart},
 			{"ping after restart", testPingAfterRestart},

@@ -35,7 +35,7 @@ func (r *Room) start(conn Conn) {
 		r.queue = insert(r.queue, m)
 	}
 	r.sent = nil
-	r.phase, r.due, r.fails, r.variant = outside, r.notBefore, 0, 0
+	r.phase, r.due, r.fails, r.variant, r.astray = outside, r.notBefore, 0, 0, false
 }
 
 // next returns what to do now, nil for nothing during the returned time. What
@@ -54,6 +54,11 @@ func (r *Room) next(now time.Time) (do func() error, wait time.Duration) {
 	}
 	switch r.phase {
 	case outside:
+		if r.astray {
+			r.astray = false
+			b := append(r.presenceTo(r.nick, "unavailable"), "</presence>"...)
+			return func() error { return r.conn.SendOnce(b) }, 0
+		}
 		if !now.Before(r.due) {
 			return r.join(now), 0
 		}

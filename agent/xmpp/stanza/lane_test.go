@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -138,5 +139,25 @@ func TestReaderNeverWaitsToSend(t *testing.T) {
 		out.none(t)
 		cancel()
 		<-done
+	})
+}
+
+// Whoever needs each stanza is told of those that were dropped, at once.
+func TestOnRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var refused []string
+		hold := make(chan struct{})
+		r, _ := start(t, func(r *Router) {
+			r.OnPresence(func(context.Context, *Stanza) { <-hold })
+			r.OnRefused(func(s *Stanza) { refused = append(refused, s.ID) })
+		})
+		for i := range laneDepth + 3 {
+			receive(r, fmt.Sprintf("<presence id='%d' from='room@example.org/x'/>", i))
+			synctest.Wait()
+		}
+		if want := []string{fmt.Sprint(laneDepth + 1), fmt.Sprint(laneDepth + 2)}; !slices.Equal(refused, want) {
+			t.Errorf("told of %q, want %q", refused, want)
+		}
+		close(hold)
 	})
 }

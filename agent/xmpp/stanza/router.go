@@ -50,6 +50,7 @@ type Router struct {
 	iq                    map[iqKey]IQHandler
 	onMessage, onPresence func(context.Context, *Stanza)
 	onDenied              func(*Stanza)
+	onRefused             func(*Stanza)
 
 	lanes   [lanes]*lane
 	refused *lane // requests that found no room in theirs
@@ -98,6 +99,10 @@ func (r *Router) OnPresence(f func(context.Context, *Stanza)) { r.onPresence = f
 
 // OnDenied sets who is told of a request of somebody who may send none.
 func (r *Router) OnDenied(f func(*Stanza)) { r.onDenied = f }
+
+// OnRefused sets who is told of a stanza for which there was no room. Receive
+// calls it, so it must not block.
+func (r *Router) OnRefused(f func(*Stanza)) { r.onRefused = f }
 
 // Send implements Sender.
 func (r *Router) Send(raw []byte) error { return r.out.Send(raw) }
@@ -158,6 +163,9 @@ func (r *Router) refuse(s *Stanza, first bool) {
 	level := slog.LevelDebug
 	if first {
 		level = slog.LevelWarn
+	}
+	if r.onRefused != nil {
+		r.onRefused(s)
 	}
 	answered := false
 	if s.Name == "iq" {

@@ -156,7 +156,12 @@ func parseSize(s string) int64 {
 func AppendMessage(b []byte, url string) []byte {
 	b = append(b, "<body>"...)
 	b = wire.Escape(b, url)
-	b = append(b, "</body><x xmlns='"+NSOOB+"'><url>"...)
+	return AppendLink(append(b, "</body>"...), url)
+}
+
+// AppendLink writes what makes a body that is a URL a file (XEP-0066).
+func AppendLink(b []byte, url string) []byte {
+	b = append(b, "<x xmlns='"+NSOOB+"'><url>"...)
 	b = wire.Escape(b, url)
 	return append(b, "</url></x>"...)
 }
