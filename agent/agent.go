@@ -40,6 +40,7 @@ type Agent struct {
 	Staff    *People         // who may do what at run time; nil: People, which never changes
 	Commands []Command       // the one table, in the order of help
 	Messages Messages        // what Tell says, until the link has sent it
+	Moods    Moods           // what the rules let contacts see
 	Events   AlertEvents     // nil: nobody is told what became of an alert
 	Seers    []func(Reading) // told of each reading that the board took; must not block
 	Codes    *TOTP           // what ConfirmTOTP asks; nil: it is never confirmed

@@ -177,7 +177,7 @@ func TestSilence(t *testing.T) {
 		h.see("boiler", 85)
 		since := at(0)
 		h.tells()
-		h.shown("true true ")
+		h.shown("false true ", "true true ")
 		time.Sleep(2*time.Hour + time.Second)
 		synctest.Wait()
 		h.tells("anna [warning] hot: boiler is 85.0 °C at " + since + " #1")

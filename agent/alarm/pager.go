@@ -36,8 +36,8 @@ type Config struct {
 	State   State                   // nil: all is forgotten at the end
 	Offline func() time.Time        // since when nobody can be told, the zero time while they can; nil: always
 	// Show is told how things stand, whenever that changes: whether a rule of
-	// level warning or worse fires, whether all that do are silenced, and what
-	// the worst of them says. It must not block. nil: nobody wants to know.
+	// level warning or worse fires, whether all that do are silenced, or all
+	// rules, and what the worst of them says. It must not block. nil: nobody wants to know.
 	Show func(fires, silenced bool, text string)
 	Log  *slog.Logger // nil: silent
 }
@@ -242,8 +242,10 @@ func (p *Pager) show() {
 	var now standing
 	worst := agent.Info
 	now.silenced = true
+	quiet := len(p.desks) > 0 // all of them
 	for _, d := range p.desks {
 		inc := d.machine.Incident()
+		quiet = quiet && !inc.Silenced.IsZero()
 		if !inc.Active() || d.Level < agent.Warning {
 			continue
 		}
@@ -253,7 +255,7 @@ func (p *Pager) show() {
 			worst, now.text = d.Level, d.page.Text
 		}
 	}
-	now.silenced = now.silenced && now.fires
+	now.silenced = now.silenced && now.fires || quiet
 	if now != p.shown {
 		p.shown = now
 		p.Show(now.fires, now.silenced, now.text)

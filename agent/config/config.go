@@ -104,6 +104,9 @@ type Device struct {
 	TrustClock bool          // the time of day is right from the start
 	ClockWait  time.Duration // else how long readings wait until it is known to be, 0 to 1 hour
 
+	Avatar   []byte    // PNG, nil: the usual one
+	Position *Position // nil: none
+
 	Dangerous []string           // commands that are turned on: restart, reboot, shutdown
 	Confirm   agent.Confirmation // what they and outputs with confirm = true ask for
 	Codes     *agent.TOTP        // nil unless that is ConfirmTOTP

@@ -39,7 +39,7 @@ func (l *loader) device(s section, sensors []string) Device {
 		Flush: 10 * time.Second, Keep: 30 * 24 * time.Hour, MaxSize: 64e6,
 		Clock: "auto", ClockWait: 5 * time.Minute,
 	}
-	s.decode(&keys, fieldNames(&confirmKeys{})...)
+	s.decode(&keys, append(fieldNames(&confirmKeys{}), fieldNames(&faceKeys{})...)...)
 	checkLabel(s, "name", keys.Name)
 	if keys.Location != "" {
 		checkLabel(s, "location", keys.Location)
@@ -59,12 +59,12 @@ func (l *loader) device(s section, sensors []string) Device {
 	if keys.Clock == "trust" && s.given("clock_wait") {
 		s.warn("clock_wait", "it changes nothing with clock = \"trust\": no reading waits")
 	}
-	return l.confirmation(s, Device{
+	return l.face(s, l.confirmation(s, Device{
 		Name: keys.Name, Location: keys.Location, StateDir: l.resolve(keys.StateDir),
 		LogLevel: levels[keys.LogLevel], Summary: keys.Summary,
 		Flush: keys.Flush, Keep: keys.Keep, MaxSize: int64(keys.MaxSize),
 		TrustClock: keys.Clock == "trust", ClockWait: keys.ClockWait,
-	})
+	}))
 }
 
 func hostName() string {

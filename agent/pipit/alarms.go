@@ -22,6 +22,9 @@ func newPager(cfg *config.Config, a *agent.Agent, state alarm.State, offline fun
 		rooms = append(rooms, alarm.Room{Name: r.Name, JID: r.JID, Level: r.Level})
 	}
 	p := alarm.New(alarm.Config{
+		Show: func(fires, silenced bool, text string) {
+			a.Moods.Set(agent.Mood{Fires: fires, Silenced: silenced, Text: text})
+		},
 		Rooms: rooms, Rules: cfg.Rules, Plan: cfg.Alarms, Agent: a, Raise: a.Raise, State: state, Offline: offline, Log: log,
 	})
 	a.Seers = append(a.Seers, p.See)

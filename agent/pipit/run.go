@@ -19,6 +19,7 @@ import (
 	"pipit/agent/store"
 	"pipit/agent/watch"
 	"pipit/agent/xmpp"
+	"pipit/agent/xmpp/face"
 	"pipit/agent/xmpp/jid"
 	"pipit/sensors"
 )
@@ -150,7 +151,7 @@ func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 		JID: cfg.XMPP.JID, Resource: cfg.XMPP.Resource, Password: reveal(cfg.XMPP.Password),
 		Server: cfg.XMPP.Server, DirectTLS: cfg.XMPP.DirectTLS, RootCAs: cfg.XMPP.RootCAs, AllowPlain: cfg.XMPP.AllowPlain,
 		PubSub: cfg.XMPP.PubSub, Access: cfg.XMPP.Access, Summary: cfg.Device.Summary, Interval: slowest(cfg.Sensors),
-		Rooms: rooms(cfg.Rooms),
+		Rooms: rooms(cfg.Rooms), Face: faceOf(cfg.Device), State: st,
 	}, a, log)
 	fields := &agent.Fields{Rules: cfg.Fields, Next: a.Put, Refresh: a.Refresh, Crosses: crosses(cfg.Rules), Log: log}
 	pager := newPager(cfg, a, st, link.OfflineSince, log)
@@ -243,6 +244,15 @@ func slowest(tasks []agent.Task) (longest time.Duration) {
 		longest = max(longest, t.Every)
 	}
 	return longest
+}
+
+// faceOf is what contacts see of the device.
+func faceOf(d config.Device) face.Face {
+	f := face.Face{Nick: d.Name, Avatar: d.Avatar}
+	if p := d.Position; p != nil {
+		f.Position = &face.Position{Lat: p.Lat, Lon: p.Lon, Alt: p.Alt, Text: d.Location}
+	}
+	return f
 }
 
 // rooms are the chat rooms of the config as the link wants them.

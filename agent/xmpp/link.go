@@ -47,6 +47,7 @@ import (
 	"pipit/agent"
 	"pipit/agent/xmpp/chat"
 	"pipit/agent/xmpp/entity"
+	"pipit/agent/xmpp/face"
 	"pipit/agent/xmpp/jid"
 	"pipit/agent/xmpp/stanza"
 	"pipit/agent/xmpp/stream"
@@ -66,6 +67,8 @@ type Config struct {
 	Summary    []string               // readings in the presence status, by name or glob; none: the first three
 	Interval   time.Duration          // the longest time between two readings of a sensor, told to readers
 	Rooms      []Room                 // each JID once
+	Face       face.Face              // what contacts see of the device
+	State      face.State             // what was written of Face; nil: nothing is written
 }
 
 // stopTime is how long a planned stop may take.

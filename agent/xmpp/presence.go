@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"pipit/agent"
@@ -12,54 +13,127 @@ import (
 
 const (
 	presenceEvery = time.Minute // at most one change of the status in this time
-	maxStatus     = 120         // characters
-	firstFew      = 3           // readings in the status when the config names none
+	showEvery     = 5 * time.Second
+	maxStatus     = 120 // characters
+	firstFew      = 3   // readings in the status when the config names none
 )
 
 // keepPresence sends a new presence when its text has changed, at most once a
-// minute: each one goes to every contact.
+// minute: each one goes to every contact. What the device shows beside the text,
+// that an alarm fires for instance, goes out at once, but at most every five seconds.
 func (s *session) keepPresence(ctx context.Context) error {
-	for range s.link.agent.Board.Watch(ctx) {
-		text := s.link.presenceText()
-		if text == s.sent {
-			continue
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	board := make(chan struct{}, 1)
+	wg.Go(func() {
+		for range s.link.agent.Board.Watch(ctx) {
+			select {
+			case board <- struct{}{}:
+			default:
+			}
 		}
-		if err := s.sendPresence(); err != nil {
-			return err
+	})
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var last time.Time // of a presence that was sent here
+	for ctx.Err() == nil {
+		_, mood := s.link.agent.Moods.Watch()
+		switch wait := s.presenceDue(last); {
+		case wait < 0:
+			timer.Stop()
+		case wait > 0:
+			timer.Reset(wait)
+		default:
+			if err := s.sendPresence(); err != nil {
+				return err
+			}
+			s.link.refreshRooms()
+			last = time.Now()
+			timer.Stop()
 		}
-		s.link.refreshRooms()
-		if !sleep(ctx, presenceEvery) {
-			return nil
+		select {
+		case <-ctx.Done():
+		case <-board:
+		case <-mood:
+		case <-timer.C:
 		}
 	}
 	return nil
 }
 
-// presenceText is show and status together, to see whether anything changed.
-func (l *Link) presenceText() string {
+// presenceDue returns how long to wait before a presence is sent, less than 0
+// when there is nothing new.
+func (s *session) presenceDue(last time.Time) time.Duration {
+	show, text := s.link.presenceText()
+	every := presenceEvery
+	switch {
+	case show != s.sentShow:
+		every = showEvery
+	case text == s.sent:
+		return -1
+	}
+	if last.IsZero() {
+		return 0
+	}
+	return max(0, time.Until(last.Add(every)))
+}
+
+// presenceText is show and status, to see whether anything changed.
+func (l *Link) presenceText() (show, status string) {
 	all := l.agent.Board.All()
-	return show(all) + " " + summary(all, l.cfg.Summary)
+	mood, _ := l.agent.Moods.Watch()
+	return showOf(mood, all), statusOf(mood, summary(all, l.cfg.Summary))
 }
 
 func (s *session) sendPresence() error {
-	s.sent = s.link.presenceText()
+	s.sentShow, s.sent = s.link.presenceText()
 	b := append([]byte("<presence><priority>0</priority>"), s.link.presenceBody()...)
 	return s.stream.Send(append(b, "</presence>"...))
 }
 
 // presenceBody is what contacts and rooms see of the device.
 func (l *Link) presenceBody() (b []byte) {
-	all := l.agent.Board.All()
-	if v := show(all); v != "" {
-		b = append(b, "<show>"+v+"</show>"...)
+	show, status := l.presenceText()
+	if show != "" {
+		b = append(b, "<show>"+show+"</show>"...)
 	}
-	if v := summary(all, l.cfg.Summary); v != "" {
+	if status != "" {
 		b = append(b, "<status>"...)
-		b = wire.Escape(b, v)
+		b = wire.Escape(b, status)
 		b = append(b, "</status>"...)
 	}
 	info := discoInfo(l.agent)
 	return info.AppendCaps(b, Software)
+}
+
+// showOf is "dnd" while an alarm fires, "xa" while somebody has silenced it or is at
+// work, and else what the sensors say.
+func showOf(mood agent.Mood, all []agent.Reading) string {
+	switch {
+	case mood.Silenced:
+		return "xa"
+	case mood.Fires:
+		return "dnd"
+	}
+	return show(all)
+}
+
+// statusOf puts what fires before the readings.
+func statusOf(mood agent.Mood, summary string) string {
+	if !mood.Fires || mood.Text == "" {
+		return summary
+	}
+	return shorten(mood.Text + ", " + summary)
+}
+
+func shorten(s string) string {
+	text := []rune(s)
+	if len(text) > maxStatus {
+		text = append(text[:maxStatus-1], '…')
+	}
+	return string(text)
 }
 
 // show is "away" while a sensor that should work does not: hardware that is
@@ -84,11 +158,7 @@ func summary(all []agent.Reading, globs []string) string {
 	if n := countFailed(all); n > 0 {
 		words = append(words, plural(n, "reading")+" failed")
 	}
-	text := []rune(strings.Join(words, ", "))
-	if len(text) > maxStatus {
-		text = append(text[:maxStatus-1], '…')
-	}
-	return string(text)
+	return shorten(strings.Join(words, ", "))
 }
 
 func pick(all []agent.Reading, globs []string) []agent.Reading {

@@ -11,6 +11,7 @@ import (
 	"pipit/agent/xmpp/adhoc"
 	"pipit/agent/xmpp/disco"
 	"pipit/agent/xmpp/entity"
+	"pipit/agent/xmpp/face"
 	"pipit/agent/xmpp/jid"
 	"pipit/agent/xmpp/roster"
 	"pipit/agent/xmpp/sensordata"
@@ -27,7 +28,8 @@ type session struct {
 	roster *roster.Roster
 	adhoc  *adhoc.Server
 	info   disco.Info
-	sent   string // show and status of the last presence; touched by start and then keepPresence only
+
+	sentShow, sent string // show and status of the last presence; touched by start and then keepPresence only
 
 	live context.Context // of the parts; its cause says why one of them failed
 	stop context.CancelCauseFunc
@@ -147,7 +149,7 @@ func (s *session) publish(ctx context.Context) error {
 		return err
 	}
 	now := s.newSnapshots()
-	loops := []func(context.Context) error{now.run, func(ctx context.Context) error { return s.followPeople(ctx, changed) }}
+	loops := []func(context.Context) error{now.run, s.showFace, func(ctx context.Context) error { return s.followPeople(ctx, changed) }}
 	if record := s.link.agent.Record; record != nil {
 		loops = append(loops, func(ctx context.Context) error {
 			if !now.wait(ctx) {
@@ -157,6 +159,21 @@ func (s *session) publish(ctx context.Context) error {
 		})
 	}
 	return firstError(ctx, loops)
+}
+
+// showFace writes what contacts see beside the presence.
+func (s *session) showFace(ctx context.Context) error {
+	if s.link.cfg.State == nil {
+		return nil
+	}
+	err := face.Write(ctx, s.router, s.link.cfg.Access, s.link.cfg.Face, s.link.cfg.State, s.link.log)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		s.link.log.Debug("contacts do not see all of the device", "error", err)
+	}
+	return nil
 }
 
 // reconcile makes the subscriptions fit the people. The error is that of ctx.
