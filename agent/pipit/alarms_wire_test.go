@@ -42,9 +42,10 @@ func TestRulesOnTheWire(t *testing.T) {
 
 		b.set(t, "85")
 		fired := owner.Wait(xmpptest.Has("<body>[critical] high: the tank stands at 85.0 cm #2</body>", "ack 2", "silence high 1h"), patience)
+		owner.Wait(xmpptest.Has("<presence", `from="`+full+`"`, "<show>dnd</show>", "<status>[critical] high: the tank stands at 85.0 cm #2"), patience)
 		owner.Chat(full, "outputs", "")
 		owner.Wait(xmpptest.Has("<body>", "lamp", "50 %"), patience)
-		operator.Wait(xmpptest.Has("[critical] high: the tank stands at 85.0 cm #2"), patience) // nobody acknowledged it
+		operator.Wait(xmpptest.Has("<message", "<body>[critical] high: the tank stands at 85.0 cm #2<"), patience) // nobody acknowledged it
 
 		id := regexp.MustCompile(` id="(alert-2-[0-9a-f]+)"`).FindStringSubmatch(fired)
 		if id == nil {
@@ -62,11 +63,18 @@ func TestRulesOnTheWire(t *testing.T) {
 		operator.Chat(full, "ack", "<reply xmlns='urn:xmpp:reply:0' to='"+full+"' id='"+id[1]+"'/>")
 		operator.Wait(xmpptest.Has("<body>high #2: you see to it.</body>"), patience)
 
+		operator.Chat(full, "silence high 1h", "")
+		owner.Wait(xmpptest.Has("<presence", `from="`+full+`"`, "<show>xa</show>"), patience)
+		operator.Chat(full, "unsilence all", "")
+		owner.Wait(xmpptest.Has("<presence", `from="`+full+`"`, "<show>dnd</show>"), patience)
 		b.set(t, "60")
 		over := owner.Wait(xmpptest.Has("<body>[resolved] high: level is 60.0 cm, after ", " #2</body>"), patience)
 		if strings.Contains(over, "message-correct") {
 			t.Errorf("it corrects what is not the newest message any more: %s", over)
 		}
+		owner.Wait(func(xml string) bool {
+			return strings.HasPrefix(xml, "<presence") && strings.Contains(xml, `from="`+full) && !strings.Contains(xml, "<show>") && strings.Contains(xml, "/caps")
+		}, patience)
 		owner.Chat(full, "alerts", "")
 		owner.Wait(xmpptest.Has("high", "idle", "level is 60.0 cm"), patience)
 		operator.Chat(full, "test-alert", "")
