@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"pipit/agent"
 )
 
@@ -86,11 +88,14 @@ func TestLog(t *testing.T) {
 	const owner = "olga@example.org"
 	d := device()
 	d.Agent.People = map[string]agent.Role{owner: agent.Owner, viewer: agent.Viewer}
-	d.Log = func(n int) []string { return strings.Split(strings.Repeat("line\n", n-1)+"last", "\n") }
+	d.Log = func(n int) []string {
+		return []string{"time=17:29 x", "time=17:30 level=INFO", `time=17:31 level=WARN msg="a b"`}[3-n:]
+	}
 	d.Agent.Commands = All(d)
 	ans, err := ask(t, d, owner, "log", map[string]string{"count": "2"})
-	if err != nil || ans.File != nil || ans.Text != "```\nline\nlast\n```" {
-		t.Errorf("%+v, %v", ans, err)
+	want := agent.Answer{Text: "The last 2 lines.", Columns: []string{"Time", "Line"}, Rows: [][]string{{"17:30", "level=INFO"}, {"17:31", `level=WARN msg="a b"`}}}
+	if diff := cmp.Diff(want, ans); diff != "" || err != nil {
+		t.Errorf("%v\n%s", err, diff)
 	}
 	d.Log = func(n int) []string { return []string{strings.Repeat("x", maxLogText+1)} }
 	ans, err = ask(t, d, owner, "log", nil)

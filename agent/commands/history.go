@@ -83,7 +83,8 @@ func (d *Device) usual(name string) (longest time.Duration) {
 }
 
 // eachReading calls fn with the readings in [from, to) in the order of time,
-// however many there are: what is more than a page is asked for in halves.
+// however many there are: what is more than a page is asked for in halves. Of
+// more than a page in one millisecond only that page is read.
 func eachReading(ctx context.Context, h agent.History, name string, from, to time.Time, fn func(agent.Reading)) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -92,7 +93,7 @@ func eachReading(ctx context.Context, h agent.History, name string, from, to tim
 	if err != nil {
 		return err
 	}
-	if len(page) == pageSize && to.Sub(from) > time.Second {
+	if len(page) == pageSize && to.Sub(from) >= 2*time.Millisecond {
 		middle := from.Add((to.Sub(from) / 2).Truncate(time.Millisecond)) // the times of a record are whole milliseconds
 		if err := eachReading(ctx, h, name, from, middle, fn); err != nil {
 			return err

@@ -233,6 +233,14 @@ func TestLongHistoryIsReadInPages(t *testing.T) {
 	if err := eachReading(ctx, p, "x", start, end, func(agent.Reading) { t.Error("read on") }); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
+	dense := &past{} // more than a page in three milliseconds
+	for i := range 2*pageSize - 1 {
+		dense.list = append(dense.list, agent.Reading{Name: "x", Value: agent.Number(1), Time: start.Add(time.Duration(i%3) * time.Millisecond)})
+	}
+	n = 0
+	if err := eachReading(t.Context(), dense, "x", start, end, func(agent.Reading) { n++ }); err != nil || n != len(dense.list) {
+		t.Errorf("%d readings of three milliseconds, %v", n, err)
+	}
 	burst := &past{}
 	for range 2 * pageSize {
 		burst.list = append(burst.list, agent.Reading{Name: "x", Value: agent.Number(1), Time: start})

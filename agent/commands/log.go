@@ -10,7 +10,7 @@ import (
 	"pipit/agent"
 )
 
-const maxLogText = 3000 // bytes that are told in the answer; more come as a file
+const maxLogText = 3000 // bytes that are told in the answer itself
 
 func (d *Device) log() agent.Command {
 	return agent.Command{
@@ -25,13 +25,23 @@ func (d *Device) log() agent.Command {
 			if err != nil {
 				return agent.Answer{}, &agent.ParamError{Param: "count", Text: "is not a number"}
 			}
-			lines := d.Log(int(n))
-			text := strings.Join(lines, "\n")
-			if len(text) <= maxLogText {
-				return agent.Answer{Text: "```\n" + text + "\n```"}, nil
-			}
-			file := &agent.File{Name: time.Now().Local().Format("log-20060102-1504.txt"), Type: "text/plain; charset=utf-8", Data: []byte(text + "\n")}
-			return agent.Answer{Text: fmt.Sprintf("The last %s.", count(len(lines), "line")), File: file}, nil
+			return logged(d.Log(int(n))), nil
 		},
 	}
+}
+
+// logged answers with lines of the log: few as a table of time and text.
+func logged(lines []string) agent.Answer {
+	text := strings.Join(lines, "\n")
+	ans := agent.Answer{Text: fmt.Sprintf("The last %s.", count(len(lines), "line"))}
+	if len(text) > maxLogText {
+		ans.File = &agent.File{Name: time.Now().Local().Format("log-20060102-1504.txt"), Type: "text/plain; charset=utf-8", Data: []byte(text + "\n")}
+		return ans
+	}
+	ans.Columns = []string{"Time", "Line"}
+	for _, l := range lines {
+		at, rest, _ := strings.Cut(l, " ")
+		ans.Rows = append(ans.Rows, []string{strings.TrimPrefix(at, "time="), rest})
+	}
+	return ans
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/csv"
+	"fmt"
+	"image"
 	"image/png"
 	"io"
 	"net"
@@ -60,8 +62,13 @@ func (b *bench) shows(t *testing.T, c *xmpptest.Client, level string) {
 
 // Pictures and tables come as links that work; the answer comes first, in words.
 func TestFilesOnTheWire(t *testing.T) {
+	t.Parallel()
 	xmpptest.Both(t, func(t *testing.T, s *server.Server) {
-		b := startDevice(t, s, "")
+		still := new(bytes.Buffer)
+		if err := png.Encode(still, image.NewGray(image.Rect(0, 0, 64, 48))); err != nil {
+			t.Fatal(err)
+		}
+		b := startDevice(t, s, fmt.Sprintf("[sensor.door]\nkind = \"camera\"\ncommand = \"file\"\npath = %q\n", write(t, t.TempDir(), "door.png", still.String(), 0o600)))
 		owner, viewer := b.client(t, "owner/phone"), b.client(t, "viewer/x")
 		for _, level := range []string{"12", "14", "11"} {
 			b.set(t, level)
@@ -80,7 +87,14 @@ func TestFilesOnTheWire(t *testing.T) {
 			t.Errorf("%q, %v", rows, err)
 		}
 		owner.Chat(full, "log 2", "")
-		owner.Wait(xmpptest.Has("<body>```\n", "level="), patience)
+		owner.Wait(xmpptest.Has("<body>The last 2 lines.\n```\n", "level="), patience)
+		viewer.Chat(full, "photo", "")
+		viewer.Wait(xmpptest.Has("<body>I do not know"), patience)
+		owner.Chat(full, "photo", "")
+		owner.Wait(xmpptest.Has("<body>door at "), patience)
+		if photo := download(t, s, owner.Wait(xmpptest.Has("<body>https://", "/door-", ".png"), patience)); !bytes.Equal(photo, still.Bytes()) {
+			t.Errorf("another photo of %d bytes", len(photo))
+		}
 
 		const command = "<command xmlns='http://jabber.org/protocol/commands' node='csv'"
 		session := command + " sessionid='" + sessionOf(t, owner.IQ(full, "set", command+"/>")) + "'>"
@@ -94,6 +108,7 @@ func TestFilesOnTheWire(t *testing.T) {
 
 // Without an upload service what is text comes as text.
 func TestNoUploadOnTheWire(t *testing.T) {
+	t.Parallel()
 	without := func(o *server.Options) { o.Without = []string{"http_file_share", "mod_http_upload"} }
 	xmpptest.Both(t, func(t *testing.T, s *server.Server) {
 		b := startDevice(t, s, "")

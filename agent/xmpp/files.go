@@ -3,6 +3,7 @@ package xmpp
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
@@ -16,28 +17,35 @@ import (
 )
 
 const (
-	maxFiles  = 4    // that wait to be uploaded
-	maxInline = 1500 // bytes of a text that is sent where there is no upload
+	maxFiles   = 4                 // that wait to be uploaded
+	maxWaiting = 2 * agent.MaxFile // bytes of them, and of the one that is being uploaded
+	maxTries   = 3                 // streams that may end over a file
+	maxInline  = 1500              // bytes of a text that is sent where there is no upload
 )
 
 // A parcel is a file for somebody, or for who said a line in a room.
 type parcel struct {
-	to   string // a JID of any kind
-	room *room  // nil: none
-	line muc.Line
-	file *agent.File
+	to    string // a JID of one of the people
+	room  *room  // nil: none
+	line  muc.Line
+	file  *agent.File
+	tries int // streams that have ended over it
 }
 
 // sendFile uploads a file and sends its link, or what can be said of it where
-// that does not work. It never blocks; it reports false when too many wait.
+// that does not work. It never blocks; it reports false when too much waits.
 func (l *Link) sendFile(p parcel) bool {
-	select {
-	case l.files <- p:
-		return true
-	default:
-		l.log.Warn("a file was dropped: too many wait", "to", p.to, "file", p.file.Name)
-		return false
+	size := int64(len(p.file.Data))
+	if l.waiting.Add(size) <= maxWaiting {
+		select {
+		case l.files <- p:
+			return true
+		default:
+		}
 	}
+	l.waiting.Add(-size)
+	l.log.Warn("a file was dropped: too many wait", "to", p.to, "file", p.file.Name)
+	return false
 }
 
 // sendFiles uploads files, one after the other, until ctx ends. One that cannot
@@ -45,30 +53,52 @@ func (l *Link) sendFile(p parcel) bool {
 func (s *session) sendFiles(ctx context.Context) error {
 	var service upload.Service
 	for {
-		var p parcel
 		select {
 		case <-ctx.Done():
 			return nil
-		case p = <-s.link.files:
-		}
-		var err error
-		if service.JID == "" {
-			service, err = upload.Find(ctx, s.router, jid.Domain(s.link.cfg.JID))
-		}
-		url := ""
-		if err == nil {
-			url, err = upload.Put(ctx, s.router, service, s.link.cfg.RootCAs, upload.File{Name: p.file.Name, Type: p.file.Type, Data: p.file.Data})
-		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			s.link.log.Warn("a file was not uploaded", "to", p.to, "file", p.file.Name, "error", err)
-		}
-		if err := s.post(p, url, err); err != nil {
+		case p := <-s.link.files:
+			err := s.sendParcel(ctx, &service, p)
+			s.link.waiting.Add(-int64(len(p.file.Data)))
+			if err == nil && ctx.Err() == nil {
+				continue
+			}
+			if p.tries++; p.tries < maxTries {
+				s.link.sendFile(p) // for the next session
+			}
 			return err
 		}
 	}
+}
+
+// sendParcel uploads one file and sends its link. The error is of the stream.
+func (s *session) sendParcel(ctx context.Context, service *upload.Service, p parcel) error {
+	if p.room == nil && !s.link.isPerson(jid.Bare(p.to)) {
+		s.link.log.Info("a file was dropped", "to", p.to, "reason", "not one of the people any more")
+		return nil
+	}
+	url, err := s.upload(ctx, service, p.file)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		s.link.log.Warn("a file was not uploaded", "to", p.to, "file", p.file.Name, "error", err)
+	}
+	return s.post(p, url, err)
+}
+
+// upload puts a file on the server's upload service, which is looked for once in
+// a session, and anew after it has failed.
+func (s *session) upload(ctx context.Context, service *upload.Service, f *agent.File) (url string, err error) {
+	if service.JID == "" {
+		if *service, err = upload.Find(ctx, s.router, jid.Domain(s.link.cfg.JID)); err != nil {
+			return "", err
+		}
+	}
+	url, err = upload.Put(ctx, s.router, *service, s.link.cfg.RootCAs, upload.File{Name: f.Name, Type: f.Type, Data: f.Data})
+	if err != nil {
+		*service = upload.Service{}
+	}
+	return url, err
 }
 
 // post sends the link of a file, or says why there is none.
@@ -103,25 +133,38 @@ func (s *session) fileMessage(p parcel, url string, failed error) []byte {
 	return b
 }
 
-// noUpload says why there is no link, and what is in a text all the same.
+// noUpload says why there is no link, what to do, and what is in a text all the same.
 func noUpload(f *agent.File, err error) string {
-	var large *upload.TooLargeError
-	var retry *upload.RetryError
-	why := "The upload to the server failed: " + err.Error() + "."
-	switch {
-	case errors.Is(err, upload.ErrNoService):
-		why = "The server of this device takes no files (XEP-0363)."
-	case errors.As(err, &large) && large.Max > 0:
-		why = fmt.Sprintf("%s has %d kB, and the server takes %d kB at most: ask for less.", f.Name, large.Size/1000, large.Max/1000)
-	case errors.As(err, &large):
-		why = fmt.Sprintf("%s has %d kB, which is too much for the server: ask for less.", f.Name, large.Size/1000)
-	case errors.As(err, &retry):
-		why = "The server takes no more files for now; try again after " + retry.At.Local().Format("15:04") + "."
-	}
-	if !strings.HasPrefix(f.Type, "text/") {
+	why := whyNoUpload(f, err)
+	if !isText(f) {
 		return why
 	}
 	return why + "\n```\n" + firstLines(string(f.Data)) + "\n```"
+}
+
+func isText(f *agent.File) bool { return strings.HasPrefix(f.Type, "text/") }
+
+func whyNoUpload(f *agent.File, err error) string {
+	var large *upload.TooLargeError
+	var retry *upload.RetryError
+	var untrusted *tls.CertificateVerificationError
+	less := "ask for less"
+	if !isText(f) {
+		less = "make the picture smaller"
+	}
+	switch {
+	case errors.Is(err, upload.ErrNoService):
+		return "The server of this device takes no files (XEP-0363)."
+	case errors.As(err, &large) && large.Max > 0:
+		return fmt.Sprintf("%s has %d kB, and the server takes %d kB at most: %s.", f.Name, large.Size/1000, large.Max/1000, less)
+	case errors.As(err, &large):
+		return fmt.Sprintf("%s has %d kB, which is too much for the server: %s.", f.Name, large.Size/1000, less)
+	case errors.As(err, &retry):
+		return "The server takes no more files for now; ask again after " + retry.At.Local().Format("15:04 on 2 January") + "."
+	case errors.As(err, &untrusted):
+		return "The upload to the server failed: " + err.Error() + ". ca_file in [xmpp] says whom this device trusts."
+	}
+	return "The upload to the server failed: " + err.Error() + ". Ask again in a while."
 }
 
 // firstLines returns the lines of a text that fit into maxInline bytes, and says

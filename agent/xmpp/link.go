@@ -42,6 +42,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pipit/agent"
@@ -86,8 +87,9 @@ type Link struct {
 	last  entity.Last     // when a person last asked for something
 	rooms []*room
 
-	returned returns     // what digests told
-	files    chan parcel // that wait to be uploaded
+	returned returns      // what digests told
+	files    chan parcel  // that wait to be uploaded
+	waiting  atomic.Int64 // bytes of them
 
 	session *session // belongs to Run; nil before the first one
 

@@ -49,5 +49,6 @@ func (r *Responder) confirm(ctx context.Context, in *message, word string) (text
 	}
 	req.Confirmed = word
 	ans, err := r.Agent.Do(ctx, req)
+	in.file = ans.File
 	return outcome(in, req.Name, req.Name, ans, err)
 }

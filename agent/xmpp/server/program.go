@@ -42,13 +42,16 @@ func (c config) values() map[string]string {
 	values := map[string]string{
 		"DIR": c.Dir, "DOMAIN": c.Domain, "LOG": "info", "EXTRA": c.Extra,
 		"PORT": strconv.Itoa(c.Port), "TLS_PORT": strconv.Itoa(c.TLSPort), "HTTP_PORT": strconv.Itoa(c.HTTPPort),
-		"OPTIONS": "", "PROTOCOLS": "", "WITHOUT": quoted(c.Without, ""), "PUBLISHERS": quoted(c.Publishers, "@"+c.Domain),
+		"OPTIONS": "", "PROTOCOLS": "", "PROSODY_FILE": "", "EJABBERD_FILE": "", "WITHOUT": quoted(c.Without, ""), "PUBLISHERS": quoted(c.Publishers, "@"+c.Domain),
 	}
 	if c.Debug {
 		values["LOG"] = "debug"
 	}
 	if c.TLS12 {
 		values["OPTIONS"], values["PROTOCOLS"] = `options = { "no_tlsv1_3" };`, ", no_tlsv1_3"
+	}
+	if n := strconv.Itoa(c.MaxFile); c.MaxFile > 0 {
+		values["PROSODY_FILE"], values["EJABBERD_FILE"] = "http_file_share_size_limit = "+n, ", max_size: "+n
 	}
 	for _, module := range []string{"pubsub", "muc", "http_file_share"} {
 		values[module] = "" // a comment sign where it is not served

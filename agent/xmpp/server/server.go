@@ -41,6 +41,7 @@ type Options struct {
 	Without []string // modules and services left out, by the server's own name: "pep", "mod_pubsub"
 	Extra   string   // more configuration: Lua at global level; YAML after the modules section
 	TLS12   bool     // no TLS 1.3
+	MaxFile int      // bytes of an upload; 0: what the server takes by itself
 	// Cert makes the server's certificate instead of ca.Issue(domain, nil).
 	Cert func(ca *CA, domain string) (tls.Certificate, error)
 
