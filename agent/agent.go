@@ -15,6 +15,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -188,7 +189,7 @@ func (a *Agent) Command(from string, via Via, name string) (Command, bool) {
 // an error that wraps ErrForbidden for arguments that need a greater role, a
 // *ConfirmError or an *UnconfirmedError when it has to be confirmed, or the
 // command's own error. A panic in a command becomes an error. Every request is
-// logged, and audited, with who asked.
+// logged, and audited, with who asked; of too many only the first.
 func (a *Agent) Do(ctx context.Context, req Request) (ans Answer, err error) {
 	name := cut(req.Name, MaxName) // it comes from outside
 	defer func() {
@@ -196,8 +197,7 @@ func (a *Agent) Do(ctx context.Context, req Request) (ans Answer, err error) {
 			a.log().Error("command panicked", "command", name, "panic", p, "stack", string(debug.Stack()))
 			ans, err = Answer{}, fmt.Errorf("%s failed inside the device; the log has the details", name)
 		}
-		a.log().Info("command", "from", req.From, "via", string(req.Via), "command", name, "error", err)
-		a.Audit.Add(req, err)
+		a.note(req, err)
 	}()
 	if err = a.Limits.admit(req, time.Now()); err != nil {
 		return Answer{}, err
@@ -206,9 +206,11 @@ func (a *Agent) Do(ctx context.Context, req Request) (ans Answer, err error) {
 	if !ok {
 		return Answer{}, ErrUnknown
 	}
-	if req.Args, err = c.CheckArgs(req.Args); err != nil {
+	args, err := c.CheckArgs(req.Args)
+	if err != nil {
 		return Answer{}, err
 	}
+	req.Args = args
 	if c.NeedsFor != nil && a.role(req.From, req.Via) < c.NeedsFor(req.Args) {
 		return Answer{}, fmt.Errorf("%w: that is for %ss", ErrForbidden, c.NeedsFor(req.Args))
 	}
@@ -216,6 +218,47 @@ func (a *Agent) Do(ctx context.Context, req Request) (ans Answer, err error) {
 		return Answer{}, err
 	}
 	return c.Run(ctx, req)
+}
+
+// Refuse counts and audits a request of somebody that names no command they may
+// run, for a way in that finds this out before it has one to give to Do. It runs
+// nothing. The error is ErrUnknown or a *RateError. Talk in a room is no request
+// unless it names a command.
+func (a *Agent) Refuse(req Request) error {
+	if req.Room != "" && !a.has(req.Name) {
+		return ErrUnknown
+	}
+	err := a.Limits.admit(req, time.Now())
+	if err == nil {
+		err = ErrUnknown
+	}
+	a.note(req, err)
+	return err
+}
+
+// noCommand stands in log and audit for a word that is no command: it may be a
+// password or a code that went astray.
+const noCommand = "(no command)"
+
+// note logs and audits what became of a request. Of a flood it does so once, so
+// that nobody drives out of the audit what they did before.
+func (a *Agent) note(req Request, err error) {
+	var rate *RateError
+	if errors.As(err, &rate) && rate.Again {
+		return
+	}
+	level := slog.LevelInfo
+	if !a.has(req.Name) {
+		req.Name, req.Args, level = noCommand, nil, slog.LevelDebug
+	} else if errors.Is(err, ErrUnknown) {
+		err = ErrForbidden // to the asker it is unknown, so that names do not leak
+	}
+	a.log().Log(context.Background(), level, "command", "from", req.From, "via", string(req.Via), "command", req.Name, "error", err)
+	a.Audit.Add(req, err)
+}
+
+func (a *Agent) has(name string) bool {
+	return slices.ContainsFunc(a.Commands, func(c Command) bool { return c.Name == name })
 }
 
 // CheckArgs validates all arguments of a command, fills in defaults and

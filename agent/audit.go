@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -148,8 +149,22 @@ func (a *Audit) Run(ctx context.Context) error {
 	}
 }
 
+// save keeps what is dirty. What a disk does not take stays so until the next time.
 func (a *Audit) save() {
+	for i, value := range a.takeDirty() {
+		if err := a.state.Set(auditSpace, fmt.Sprintf("%03d", i), value); err != nil {
+			a.log.Warn("a part of the audit log is in memory only", "error", err)
+			a.mu.Lock()
+			a.dirty[i] = true
+			a.mu.Unlock()
+		}
+	}
+}
+
+// takeDirty encodes the chunks that are not kept.
+func (a *Audit) takeDirty() map[uint64][]byte {
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	values := make(map[uint64][]byte)
 	for i := range uint64(auditChunks) {
 		if !a.dirty[i] {
@@ -158,16 +173,12 @@ func (a *Audit) save() {
 		a.dirty[i] = false
 		first := (a.next - 1) / auditChunk * auditChunk // of the newest chunk
 		first -= (first/auditChunk + auditChunks - i) % auditChunks * auditChunk
-		value, err := json.Marshal(keptAudit{first, a.chunks[i]})
-		if err == nil {
-			values[i] = value
+		var b bytes.Buffer
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(false) // six bytes for a "<" would be more than a state takes
+		if err := e.Encode(keptAudit{first, a.chunks[i]}); err == nil {
+			values[i] = b.Bytes()
 		}
 	}
-	a.mu.Unlock()
-	for i, value := range values {
-		if err := a.state.Set(auditSpace, fmt.Sprintf("%03d", i), value); err != nil {
-			a.log.Warn("the audit log is in memory only", "error", err)
-			return
-		}
-	}
+	return values
 }

@@ -188,7 +188,7 @@ func TestDoIsAudited(t *testing.T) {
 	}
 	want := []string{
 		"anna@example.org|chat||set output=lamp|ok", "anna@example.org|adhoc||set output=valve|not allowed: that is for owners",
-		"mallory@example.org|chat||set|unknown command", "|rule|hot|set output=valve|not allowed: that is for owners", "|local||set output=valve|ok",
+		"mallory@example.org|chat||set|not allowed", "|rule|hot|set output=valve|not allowed: that is for owners", "|local||set output=valve|ok",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -216,13 +216,14 @@ func TestLimits(t *testing.T) {
 			req  Request
 			want int
 		}{
-			{"a person", anna, askBurst},
-			{"the same in another way", Request{From: "anna@example.org", Via: ViaAdHoc}, 0},
-			{"another", Request{From: "ben@example.org", Via: ViaChat}, askBurst},
-			{"a room", Request{Via: ViaRoom, Room: "hall@rooms.example.org"}, askBurst},
+			{"a person", anna, askPace.burst},
+			{"the same in a room", Request{From: "anna@example.org", Via: ViaRoom, Room: "hall@rooms.example.org"}, 0},
+			{"the same with forms", Request{From: "anna@example.org", Via: ViaAdHoc}, formPace.burst},
+			{"another", Request{From: "ben@example.org", Via: ViaChat}, askPace.burst},
+			{"a room", Request{Via: ViaRoom, Room: "hall@rooms.example.org"}, askPace.burst},
 			{"somebody else in that room", Request{From: "carla@example.org", Via: ViaRoom, Room: "hall@rooms.example.org"}, 0},
-			{"a rule", Request{Via: ViaRule, Rule: "hot"}, ruleBurst},
-			{"another rule", Request{Via: ViaRule, Rule: "wet"}, ruleBurst},
+			{"a rule", Request{Via: ViaRule, Rule: "hot"}, rulePace.burst},
+			{"another rule", Request{Via: ViaRule, Rule: "wet"}, rulePace.burst},
 			{"this board", Request{Via: ViaLocal}, 100},
 		} {
 			if got := ask(tt.req); got != tt.want {
@@ -230,10 +231,10 @@ func TestLimits(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Minute)
-		if got := ask(anna); got != askBurst {
+		if got := ask(anna); got != askPace.burst {
 			t.Errorf("a minute later: %d", got)
 		}
-		time.Sleep(askRefill)
+		time.Sleep(askPace.refill)
 		if got := ask(anna); got != 1 {
 			t.Errorf("3 s later: %d", got)
 		}
@@ -265,7 +266,7 @@ func TestStrangers(t *testing.T) {
 		s.Note("eve@example.org", "asked to see the device")
 		s.Note("mallory@example.org", "asked for a command")
 		time.Sleep(strangerFirst + time.Second)
-		want := "anna: Somebody who has no role here tried something, and got no answer: eve@example.org (wrote a message, 2 times), mallory@example.org (asked for a command)."
+		want := "anna: Somebody who has no role here tried something, and got no answer: eve@example.org (2 attempts, the first: wrote a message), mallory@example.org (asked for a command)."
 		if told := heard(); len(told) != 1 || told[0] != want {
 			t.Errorf("told %q", told)
 		}

@@ -1,22 +1,36 @@
 package agent
 
 import (
+	"fmt"
 	"sync"
 	"time"
 )
 
-// How often people may ask. Whoever asks more is refused, and runs nothing.
-const (
-	askBurst  = 10              // at once, of a person and of a room
-	askRefill = 3 * time.Second // for one more: 20 a minute
-	ruleBurst = 60              // at once, of a rule
-	maxAskers = 512             // that are remembered
+// How often people may ask. Whoever asks more is refused, and runs nothing. Forms
+// have a bound of their own: a program fills them in, too.
+var (
+	askPace  = pace{10, 3 * time.Second} // lines of a person, and of a room: 20 a minute
+	formPace = pace{60, time.Second}     // forms of a person (XEP-0050): 60 a minute
+	rulePace = pace{60, 3 * time.Second} // of a rule
 )
 
-// A RateError says that somebody asks too often. Nothing was run.
-type RateError struct{ Wait time.Duration }
+const maxAskers = 512 // that are remembered
 
-func (e *RateError) Error() string { return "too many requests at once: 20 a minute are taken" }
+// A pace is how many requests are taken at once, and after which time one more.
+type pace struct {
+	burst  int
+	refill time.Duration
+}
+
+// A RateError says that somebody asks too often. Nothing was run.
+type RateError struct {
+	Wait  time.Duration // until one more is taken
+	Again bool          // it was said before, and there was no calm since
+}
+
+func (e *RateError) Error() string {
+	return fmt.Sprintf("too many requests at once: try again in %d s", (e.Wait+time.Second-1)/time.Second)
+}
 
 // Limits bounds how often people, rooms and rules ask. The zero value is ready;
 // nil bounds nothing. It may be used from any goroutine.
@@ -29,6 +43,7 @@ type Limits struct {
 type asker struct {
 	spent time.Duration
 	last  time.Time
+	told  bool // was refused; until the burst is whole again
 }
 
 // admit counts a request. The error is a *RateError.
@@ -41,19 +56,24 @@ func (l *Limits) admit(req Request, now time.Time) error {
 	if l.askers == nil {
 		l.askers = make(map[string]*asker)
 	}
-	if req.Via == ViaRule {
-		return l.take("rule "+req.Rule, ruleBurst, now)
+	switch {
+	case req.Via == ViaRule:
+		return l.take("rule "+req.Rule, rulePace, now)
+	case req.Via == ViaAdHoc:
+		return l.take("form "+req.From, formPace, now)
 	}
-	if err := l.take("person "+req.From, askBurst, now); req.From != "" && err != nil {
-		return err
+	if req.From != "" {
+		if err := l.take("person "+req.From, askPace, now); err != nil {
+			return err
+		}
 	}
 	if req.Room == "" {
 		return nil
 	}
-	return l.take("room "+req.Room, askBurst, now)
+	return l.take("room "+req.Room, askPace, now)
 }
 
-func (l *Limits) take(who string, burst int, now time.Time) error {
+func (l *Limits) take(who string, p pace, now time.Time) error {
 	a := l.askers[who]
 	if a == nil {
 		l.forget(now)
@@ -62,10 +82,13 @@ func (l *Limits) take(who string, burst int, now time.Time) error {
 	}
 	a.spent = max(0, a.spent-now.Sub(a.last))
 	a.last = now
-	if over := a.spent - time.Duration(burst-1)*askRefill; over > 0 {
-		return &RateError{over}
+	a.told = a.told && a.spent > 0
+	if over := a.spent - time.Duration(p.burst-1)*p.refill; over > 0 {
+		again := a.told
+		a.told = true
+		return &RateError{over, again}
 	}
-	a.spent += askRefill
+	a.spent += p.refill
 	return nil
 }
 

@@ -96,11 +96,11 @@ func (s *Strangers) take() string {
 	var parts []string
 	for _, jid := range s.order {
 		a := s.names[jid]
-		part := cut(jid, maxAuditWho) + " (" + a.what
+		what := a.what
 		if a.n > 1 {
-			part += fmt.Sprintf(", %d times", a.n)
+			what = fmt.Sprintf("%d attempts, the first: %s", a.n, what)
 		}
-		parts = append(parts, part+")")
+		parts = append(parts, cut(jid, maxAuditWho)+" ("+what+")")
 	}
 	text := fmt.Sprintf("Somebody who has no role here tried something, and got no answer: %s", strings.Join(parts, ", "))
 	if s.more > 0 {

@@ -28,8 +28,9 @@ type Device struct {
 	Alarm    *alarm.Pager    // nil: there are no rules
 	Watch    *watch.Watcher  // nil: nobody watches
 	Danger   Danger
-	Log      func(n int) []string // the last lines of the log; nil: they are not kept
-	FullJID  func() string        // where the ad-hoc commands are, "" while offline
+	Roles    map[string]agent.Role // who may run a command, by its name; of the others the command says it
+	Log      func(n int) []string  // the last lines of the log; nil: they are not kept
+	FullJID  func() string         // where the ad-hoc commands are, "" while offline
 
 	// Cameras take pictures, by the name of their sensor, with their media type.
 	Cameras    map[string]func(context.Context) (data []byte, media string, err error)
@@ -69,6 +70,11 @@ func All(d *Device) []agent.Command {
 	list = append(list, d.dangerous()...)
 	if d.Custom != nil {
 		list = append(list, d.Custom.Commands()...) // last: of two with one name the first counts
+	}
+	for i, c := range list {
+		if role, ok := d.Roles[c.Name]; ok && c.NeedsFor == nil { // driving has seen to the others
+			list[i].Needs = role
+		}
 	}
 	return list
 }

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 
 	"pipit/agent"
@@ -42,8 +43,11 @@ func (d *Device) dangerous() (list []agent.Command) {
 }
 
 // driving makes a command that sets an output ask where the output is marked, and
-// leave an output to those who may set it.
+// leave an output that has a role of its own to those who have it. The command's
+// role is for the other outputs.
 func (d *Device) driving(c agent.Command) agent.Command {
+	c.Needs = cmp.Or(d.Roles[c.Name], c.Needs)
+	others := c.Needs
 	for _, t := range d.Outputs.Tasks {
 		if t.Needs != agent.Stranger {
 			c.Needs = min(c.Needs, t.Needs)
@@ -55,7 +59,7 @@ func (d *Device) driving(c agent.Command) agent.Command {
 				return t.Needs
 			}
 		}
-		return agent.Operator
+		return others
 	}
 	c.Confirm = d.Danger.Confirm
 	c.ConfirmIf = func(args map[string]string) bool {

@@ -183,3 +183,54 @@ func FuzzDuration(f *testing.F) {
 		}
 	})
 }
+
+// The role of an output is for that output alone, the role of a command for the
+// others.
+func TestRolesOfOutputs(t *testing.T) {
+	const viewer = "vera@example.org"
+	for name, tt := range map[string]struct {
+		roles map[string]agent.Role
+		lamp  agent.Role
+		may   map[string]string // who may set the lamp, and the pump
+	}{
+		"as it is":                {nil, agent.Stranger, map[string]string{viewer: "", operator: "lamp pump"}},
+		"an output for viewers":   {nil, agent.Viewer, map[string]string{viewer: "lamp", operator: "lamp pump"}},
+		"an output for owners":    {nil, agent.Owner, map[string]string{viewer: "", operator: "pump"}},
+		"set for viewers":         {map[string]agent.Role{"set": agent.Viewer}, agent.Stranger, map[string]string{viewer: "lamp pump", operator: "lamp pump"}},
+		"set for viewers but one": {map[string]agent.Role{"set": agent.Viewer}, agent.Owner, map[string]string{viewer: "pump", operator: "pump"}},
+		"set for owners":          {map[string]agent.Role{"set": agent.Owner}, agent.Stranger, map[string]string{viewer: "", operator: ""}},
+		"set for owners but one":  {map[string]agent.Role{"set": agent.Owner}, agent.Viewer, map[string]string{viewer: "lamp", operator: "lamp"}},
+	} {
+		withOutputs(t, func(t *testing.T, d *Device) {
+			time.Sleep(time.Hour) // min_off of the pump
+			d.Agent.People[viewer] = agent.Viewer
+			d.Roles, d.Outputs.Tasks[1].Needs = tt.roles, tt.lamp
+			d.Agent.Commands = All(d)
+			for from, want := range tt.may {
+				var may []string
+				for _, output := range []string{"lamp", "pump"} {
+					_, err := d.Agent.Do(t.Context(), agent.Request{From: from, Via: agent.ViaAdHoc, Name: "set", Args: map[string]string{"output": output, "value": "on"}})
+					switch {
+					case err == nil:
+						may = append(may, output)
+					case !errors.Is(err, agent.ErrForbidden) && !errors.Is(err, agent.ErrUnknown):
+						t.Errorf("%s: %v", name, err)
+					}
+				}
+				if got := strings.Join(may, " "); got != want {
+					t.Errorf("%s: %s may set %q, want %q", name, from, got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestRolesOfCommands(t *testing.T) {
+	d := device()
+	d.Roles = map[string]agent.Role{"sensors": agent.Owner}
+	for _, c := range All(d) {
+		if want := c.Name == "sensors" || c.Name == "log"; want != (c.Needs == agent.Owner) && c.Name != "people" {
+			t.Errorf("%s needs a %s", c.Name, c.Needs)
+		}
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"pipit/agent"
 	"pipit/agent/config"
 	"pipit/agent/xmpp/remote"
 	"pipit/agent/xmpp/server"
@@ -79,7 +80,7 @@ func demo(ctx context.Context, in io.Reader, out io.Writer, verbose bool) (err e
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	err = together(ctx,
-		func(ctx context.Context) error { return run(ctx, cfg, log) },
+		func(ctx context.Context) error { return run(ctx, cfg, &agent.Limits{}, log) },
 		func(ctx context.Context) error { return untilDead(ctx, srv) },
 		func(ctx context.Context) error {
 			defer cancel()

@@ -59,7 +59,7 @@ One processor is enough for it; the environment variable GOMAXPROCS sets more.`,
 			if os.Getenv("GOMAXPROCS") == "" {
 				runtime.GOMAXPROCS(oneProcessor)
 			}
-			err = run(c.Context(), cfg, log)
+			err = run(c.Context(), cfg, &agent.Limits{}, log)
 			if errors.Is(err, errRestart) {
 				return &exitError{exitRestart, nil}
 			}
@@ -122,8 +122,9 @@ func configEnv(host *sensors.Host) config.Env {
 	return env
 }
 
-// run joins the parts and lets them work until ctx ends.
-func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
+// run joins the parts and lets them work until ctx ends. limits bounds how often
+// people may ask.
+func run(ctx context.Context, cfg *config.Config, limits *agent.Limits, log *slog.Logger) error {
 	lines := &logRing{}
 	log = slog.New(slog.NewMultiHandler(log.Handler(), slog.NewTextHandler(lines, &slog.HandlerOptions{Level: cfg.Device.LogLevel})))
 	clock := newClock(cfg.Device, log)
@@ -145,7 +146,7 @@ func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 		Record: st, Alerts: st, Clock: clock, Staff: staff, Log: log,
 	}
 	cfg.Device.Codes.Restore(st)
-	a.Audit, a.Limits = agent.NewAudit(st, log), &agent.Limits{}
+	a.Audit, a.Limits = agent.NewAudit(st, log), limits
 	a.Outside = agent.NewStrangers(a.Tell, a.Owners)
 	link := xmpp.New(xmpp.Config{
 		JID: cfg.XMPP.JID, Resource: cfg.XMPP.Resource, Password: reveal(cfg.XMPP.Password),
@@ -165,13 +166,8 @@ func run(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	a.Commands = commands.All(&commands.Device{
 		Agent: a, Status: status, Counters: h.lines, Sensors: cfg.Sensors, Fields: fields, Outputs: outputs, Custom: programs,
 		Cameras: cameras(cfg.Sensors), Log: lines.last,
-		History: st, Thresholds: thresholds(cfg.Rules), Alarm: pager, Watch: watcher, Danger: danger(cfg.Device, sensors.NewHost("/").Run, again), FullJID: link.FullJID,
+		Roles: cfg.Roles, History: st, Thresholds: thresholds(cfg.Rules), Alarm: pager, Watch: watcher, Danger: danger(cfg.Device, sensors.NewHost("/").Run, again), FullJID: link.FullJID,
 	})
-	for i, c := range a.Commands {
-		if role, ok := cfg.Roles[c.Name]; ok {
-			a.Commands[i].Needs = role
-		}
-	}
 	remove := func(name string) {
 		fields.Remove(name)
 		a.Board.Remove(name)

@@ -38,7 +38,8 @@ every = "200ms"
 
 // A person is told of a reading, also after a restart, until they end that.
 func TestWatchOnTheWire(t *testing.T) {
-	xmpptest.Both(t, func(t *testing.T, s *server.Server) {
+	t.Parallel()
+	xmpptest.BothAtOnce(t, func(t *testing.T, s *server.Server) {
 		dir := t.TempDir()
 		b := &bench{srv: s, level: write(t, dir, "level", "10\n", 0o600)}
 		write(t, dir, "password", xmpptest.Password("device"), 0o600)
@@ -85,7 +86,7 @@ func runUntil(t *testing.T, config string) (end func()) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- run(ctx, cfg, slog.New(slog.NewTextHandler(testWriter{t}, nil))) }()
+	go func() { done <- run(ctx, cfg, nil, slog.New(slog.NewTextHandler(testWriter{t}, nil))) }()
 	end = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {

@@ -88,10 +88,11 @@ confirm = true
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	log := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	limits := &agent.Limits{}
 	if _, ok := t.(*testing.B); ok {
-		log = slog.New(slog.DiscardHandler)
+		log, limits = slog.New(slog.DiscardHandler), nil
 	}
-	go func() { done <- run(ctx, cfg, log) }()
+	go func() { done <- run(ctx, cfg, limits, log) }()
 	stopped := false
 	b.stop = func() {
 		if cancel(); !stopped {
@@ -179,7 +180,8 @@ func is(value float64) func(string, agent.Reading) bool {
 // TestWire shares a server and, as far as it goes, a device between its parts:
 // ejabberd takes seconds to start.
 func TestWire(t *testing.T) {
-	xmpptest.Both(t, func(t *testing.T, s *server.Server) {
+	t.Parallel()
+	xmpptest.BothAtOnce(t, func(t *testing.T, s *server.Server) {
 		b := startDevice(t, s, "")
 		for _, part := range []struct {
 			name string

@@ -187,22 +187,6 @@ func (s *session) reconcile(ctx context.Context) error {
 	return nil
 }
 
-// followPeople makes the subscriptions fit each time when somebody was granted a
-// role, or has lost it.
-func (s *session) followPeople(ctx context.Context, changed <-chan struct{}) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-changed:
-		}
-		changed = s.link.agent.PeopleChanged()
-		if err := s.reconcile(ctx); err != nil {
-			return err
-		}
-	}
-}
-
 // firstError runs loops until ctx ends or one of them fails, and waits for
 // all. One that ends without an error has nothing left to do.
 func firstError(ctx context.Context, loops []func(context.Context) error) (err error) {

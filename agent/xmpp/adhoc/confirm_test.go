@@ -2,6 +2,7 @@ package adhoc
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -126,3 +127,58 @@ func TestExecuteConsent(t *testing.T) {
 		}
 	}
 }
+
+// Who loses the role in the middle of a command, before a form or a word is
+// complete, runs nothing. What is refused is audited, of a flood once.
+func TestRevokedInTheMiddle(t *testing.T) {
+	for name, roles := range map[string][]agent.Role{"relay": {agent.Viewer, agent.Stranger}, "halt": {agent.Stranger}} {
+		d := asking()
+		r := d.start(t, anna, name)
+		if name == "relay" {
+			if r, _ = d.ask(t, anna, name, r.Session, "complete", submit("state=on")); r.Status != "executing" {
+				t.Fatalf("%+v", r)
+			}
+		}
+		for _, role := range roles {
+			d.agent.People["anna@example.org"] = role
+			if _, e := d.ask(t, anna, name, r.Session, "complete", submit(confirmField+"=true")); e == nil || len(d.ran) > 0 {
+				t.Errorf("%s as a %s: %v, ran %q", name, role, e, d.ran)
+			}
+		}
+	}
+}
+
+func TestRefusedIsAudited(t *testing.T) {
+	d := asking()
+	d.agent.Limits, d.agent.Audit = &agent.Limits{}, agent.NewAudit(noState{}, slog.New(slog.DiscardHandler))
+	for _, name := range []string{"halt", "relay#on", "nothing"} {
+		if _, e := d.ask(t, bert, name, "", "", ""); (name == "nothing" || name == "relay#on") && !is(e, "item-not-found", "") {
+			t.Errorf("%s: %v", name, e)
+		}
+	}
+	tooMany := 0
+	for range 100 {
+		if _, e := d.ask(t, bert, "relay", "", "", ""); is(e, "resource-constraint", "") {
+			tooMany++
+		}
+	}
+	list := d.agent.Audit.Last(1000)
+	var got []string
+	for _, e := range list[:3] {
+		got = append(got, e.From+" "+e.What+" "+e.Result)
+	}
+	if want := "bert@example.org halt has to be confirmed first,bert@example.org relay not allowed,bert@example.org (no command) unknown command"; strings.Join(got, ",") != want {
+		t.Errorf("%q", got)
+	}
+	if tooMany < 40 || len(list) > 65 {
+		t.Errorf("%d were too many, %d entries", tooMany, len(list))
+	}
+}
+
+// noState keeps nothing.
+type noState struct{}
+
+func (noState) Set(_, _ string, _ []byte) error     { return nil }
+func (noState) Get(_, _ string) (b []byte, ok bool) { return nil, false }
+func (noState) Delete(_, _ string) error            { return nil }
+func (noState) List(string) []string                { return nil }

@@ -111,7 +111,7 @@ func (s *Server) start(ctx context.Context, req request) ([]byte, error) {
 	c, value, ok := s.command(req)
 	switch {
 	case !ok:
-		return nil, stanza.ItemNotFound
+		return nil, s.refuse(req)
 	case req.action == "prev":
 		return nil, badRequest("bad-action", "there is no step before the first")
 	case req.action == "cancel":
@@ -127,6 +127,20 @@ func (s *Server) start(ctx context.Context, req request) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.show(c, x)
+}
+
+// refuse lets the agent know of a command that the asker may not run.
+func (s *Server) refuse(req request) error {
+	name, _, _ := strings.Cut(req.node, "#")
+	err := s.agent.Refuse(agent.Request{From: req.person, Via: agent.ViaAdHoc, Name: name})
+	if rate := (*agent.RateError)(nil); errors.As(err, &rate) {
+		return tooMany(rate)
+	}
+	return stanza.ItemNotFound
+}
+
+func tooMany(e *agent.RateError) error {
+	return &stanza.Error{Type: "wait", Condition: "resource-constraint", Text: e.Error()}
 }
 
 // once runs a command without parameters, or asks for confirmation.
@@ -157,6 +171,9 @@ func (s *Server) show(c agent.Command, x *session) ([]byte, error) {
 // resume goes on with a session.
 func (s *Server) resume(ctx context.Context, req request) ([]byte, error) {
 	c, _, allowed := s.command(req)
+	if !allowed {
+		_ = s.refuse(req)
+	}
 	ready, payload, err := s.advance(req, c, allowed)
 	if ready == nil {
 		return payload, err
@@ -279,7 +296,7 @@ func (s *Server) run(ctx context.Context, c agent.Command, x *session) ([]byte, 
 	case errors.As(err, &ask):
 		return nil, ask
 	case errors.As(err, &rate):
-		return nil, &stanza.Error{Type: "wait", Condition: "resource-constraint", Text: rate.Error()}
+		return nil, tooMany(rate)
 	case errors.As(err, &no) && no.Again && x.ask != nil && x.ask.Kind == agent.ConfirmTOTP:
 		return nil, &agent.ParamError{Param: codeField, Text: no.Text}
 	}

@@ -165,6 +165,7 @@ func (r *Responder) run(ctx context.Context, in *message, line string) (text str
 	name, args, err := agent.ParseLine(line, r.Agent.CommandsFor(in.bare, in.via))
 	switch {
 	case in.room != "" && errors.Is(err, agent.ErrUnknown):
+		_ = r.unknown(in, err)
 		return "", false, silent
 	case len(line) > maxLine:
 		return "", false, refusal(fmt.Sprintf("That is longer than %d bytes, so I did not run it.", maxLine))
@@ -172,11 +173,27 @@ func (r *Responder) run(ctx context.Context, in *message, line string) (text str
 		return "", false, refusal(oneLine)
 	}
 	var ans agent.Answer
-	if err == nil {
+	switch {
+	case errors.Is(err, agent.ErrUnknown):
+		err = r.unknown(in, err)
+	case err == nil:
 		ans, err = r.Agent.Do(ctx, agent.Request{From: in.bare, Via: in.via, Name: name, Args: args, Room: in.room, Re: in.re})
 	}
 	in.file = ans.File
 	return outcome(in, name, line, ans, err)
+}
+
+// unknown lets the agent know of a verb that the sender may not use, and returns
+// what to answer: err, or that it was too much.
+func (r *Responder) unknown(in *message, err error) error {
+	req := agent.Request{From: in.bare, Via: in.via, Room: in.room}
+	if e := (*agent.UnknownError)(nil); errors.As(err, &e) {
+		req.Name = strings.ToLower(e.Word)
+	}
+	if refused := r.Agent.Refuse(req); !errors.Is(refused, agent.ErrUnknown) {
+		return refused
+	}
+	return err
 }
 
 // outcome writes the answer to a line that was handed to the agent, or not even
@@ -189,6 +206,8 @@ func outcome(in *message, name, line string, ans agent.Answer, err error) (text 
 	switch {
 	case err == nil:
 		return body(ans), true, nil
+	case errors.As(err, &rate) && rate.Again:
+		return "", false, silent
 	case errors.As(err, &rate):
 		return "", false, refusal(tooFast)
 	case errors.As(err, &ask):
@@ -196,15 +215,15 @@ func outcome(in *message, name, line string, ans agent.Answer, err error) (text 
 	case errors.As(err, &unconfirmed):
 		return "", false, refusal(sentence("I did not run that: " + unconfirmed.Text))
 	case errors.Is(err, agent.ErrUnknown):
-		return "", false, refusal(unknown(line, err))
+		return "", false, refusal(unknownWord(line, err))
 	case errors.As(err, &bad):
 		return "", false, refusal(badArgument(name, bad))
 	}
 	return body(agent.Answer{Text: sentence("That did not work: " + err.Error())}), true, nil
 }
 
-// unknown writes the answer to a verb that is no command.
-func unknown(line string, err error) string {
+// unknownWord writes the answer to a verb that is no command.
+func unknownWord(line string, err error) string {
 	e := &agent.UnknownError{}
 	if !errors.As(err, &e) { // the role went while the line was read
 		e.Word, _, _ = strings.Cut(line, " ")

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"pipit/agent"
+	"pipit/agent/xmpp/stanza"
 )
 
 // askingDevice returns a device with a command that has to be confirmed, and
@@ -81,6 +82,28 @@ func TestYesRepeated(t *testing.T) {
 	}
 }
 
+// What was confirmed may answer with a file.
+func TestYesWithFile(t *testing.T) {
+	d, _, _ := askingDevice(t)
+	sent := ""
+	d.File = func(to string, f *agent.File) bool {
+		sent += to + " " + f.Name
+		return true
+	}
+	d.Agent.Commands = append(d.Agent.Commands, agent.Command{Name: "look", Needs: agent.Owner, Confirm: agent.ConfirmAsk,
+		Run: func(context.Context, agent.Request) (agent.Answer, error) {
+			return agent.Answer{Text: "Looked.", File: &agent.File{Name: "x.jpg"}}, nil
+		}})
+	asked := said(t, d.receive(t, write("a", "look", "")))
+	m := regexp.MustCompile(`"yes (\w+)"`).FindStringSubmatch(strings.Join(asked, "|"))
+	if m == nil || sent != "" {
+		t.Fatalf("asked %q, sent %q", asked, sent)
+	}
+	if got := said(t, d.receive(t, write("b", "yes "+m[1], ""))); !cmp.Equal(got, []string{"Looked."}) || sent != phone+" x.jpg" {
+		t.Errorf("got %q, sent %q", got, sent)
+	}
+}
+
 func TestYesWithCode(t *testing.T) {
 	d, _, _ := askingDevice(t)
 	d.Agent.Commands[len(d.Agent.Commands)-1].Confirm = agent.ConfirmTOTP
@@ -94,3 +117,54 @@ func TestYesWithCode(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// Who asks too often in several ways at once is told so once.
+func TestTooFastIsSaidOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDevice()
+		d.Agent.Limits = &agent.Limits{}
+		for range 8 { // in a room
+			_, _ = d.Agent.Do(t.Context(), agent.Request{From: anna, Via: agent.ViaRoom, Room: "hall@rooms.example.org", Name: "help"})
+		}
+		var got []string
+		for i := range 6 {
+			got = append(got, said(t, d.receive(t, write(strings.Repeat("m", i+1), []string{"help", "reboto"}[i%2], "")))...)
+		}
+		want := []string{"Send read, say, fail or break.", `I do not know "reboto". Send "help" for a list.`, tooFast}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// What somebody may not run is audited, what they talk in a room is not.
+func TestUnknownIsAudited(t *testing.T) {
+	d := newDevice()
+	d.Agent.Audit = agent.NewAudit(noState{}, d.log())
+	for i, tt := range []struct{ from, line string }{{vera, "set boiler"}, {vera, "hello there"}, {anna, "123456"}, {"eve@example.org", "set boiler"}} {
+		d.receive(t, messageFrom(tt.from+"/x", "chat", strings.Repeat("m", i+1), tt.line, ""))
+	}
+	for _, text := range []string{"thanks", "set boiler"} {
+		m, err := stanza.Parse([]byte("<message from='hall@rooms.example.org/vera' type='groupchat' id='" + text[:1] + "'><body>pi: " + text + "</body></message>"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Line(t.Context(), RoomLine{From: vera, Via: agent.ViaRoom, Room: "hall@rooms.example.org", Text: text, Call: "pi: ", Answer: func(string) {}, Stanza: m})
+	}
+	var got []string
+	for _, e := range d.Agent.Audit.Last(10) {
+		got = append(got, strings.Join([]string{e.From, string(e.Via), e.What, e.Result}, "|"))
+	}
+	want := []string{vera + "|chat|set|not allowed", vera + "|chat|(no command)|unknown command", anna + "|chat|(no command)|unknown command", vera + "|room|set|not allowed"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// noState keeps nothing.
+type noState struct{}
+
+func (noState) Set(_, _ string, _ []byte) error     { return nil }
+func (noState) Get(_, _ string) (b []byte, ok bool) { return nil, false }
+func (noState) Delete(_, _ string) error            { return nil }
+func (noState) List(string) []string                { return nil }

@@ -6,6 +6,7 @@ package roster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -78,11 +79,7 @@ func New(conn Conn, selfBare string, people func() []string, person func(string)
 // Load fetches the roster. Call it before the initial presence, so that the
 // server sends roster pushes and presences.
 func (r *Roster) Load(ctx context.Context) error {
-	reply, err := r.conn.Request(ctx, "", "get", []byte("<query xmlns='"+NS+"'/>"))
-	if err != nil {
-		return fmt.Errorf("roster: %w", err)
-	}
-	items, err := parse(reply)
+	items, err := r.fetch(ctx)
 	if err != nil {
 		return err
 	}
@@ -94,6 +91,30 @@ func (r *Roster) Load(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (r *Roster) fetch(ctx context.Context) ([]item, error) {
+	reply, err := r.conn.Request(ctx, "", "get", []byte("<query xmlns='"+NS+"'/>"))
+	if err != nil {
+		return nil, fmt.Errorf("roster: %w", err)
+	}
+	return parse(reply)
+}
+
+// Viewers asks the server who sees the device's presence, and hence may see what
+// it publishes: the people, and whom somebody let in by hand. By bare JID.
+func (r *Roster) Viewers(ctx context.Context) (map[string]bool, error) {
+	items, err := r.fetch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	viewers := map[string]bool{r.self: true}
+	for _, i := range items {
+		if i.Subscription == "from" || i.Subscription == "both" {
+			viewers[i.JID] = true
+		}
+	}
+	return viewers, nil
 }
 
 func parse(s *stanza.Stanza) ([]item, error) {
@@ -114,41 +135,52 @@ func parse(s *stanza.Stanza) ([]item, error) {
 	return list, nil
 }
 
-// Reconcile makes the subscriptions fit the people of now. Call it after the
-// initial presence, and when the people have changed.
+// Reconcile makes the subscriptions fit the people of now, those who lost their
+// role first. Call it after the initial presence, and when the people have
+// changed; not twice at once. What failed for one of them is tried again the next
+// time, and does not keep it from the others.
 func (r *Roster) Reconcile(ctx context.Context) error {
 	r.mu.Lock()
 	contacts := maps.Clone(r.contacts)
 	r.mu.Unlock()
-	for _, p := range r.people() {
-		c, known := contacts[p]
-		if !known {
-			if err := r.welcome(ctx, p); err != nil {
-				return err
-			}
-		}
-		if !c.sees && p != r.self {
-			if err := r.presence("subscribe", p); err != nil {
-				return err
-			}
-		}
-	}
+	var errs []error
 	for j, c := range contacts {
 		if !r.isPerson(j) {
-			if err := r.dismiss(ctx, j, c); err != nil {
-				return err
-			}
+			errs = append(errs, r.dismiss(ctx, j, c))
 		}
 	}
-	return nil
+	for _, p := range r.people() {
+		c, known := contacts[p]
+		errs = append(errs, r.invite(ctx, p, c, known))
+	}
+	return errors.Join(errs...)
+}
+
+// invite makes the entry of one of the people, if there is none, and asks to see them.
+func (r *Roster) invite(ctx context.Context, p string, c contact, known bool) error {
+	if !known {
+		if err := r.welcome(ctx, p); err != nil {
+			return err
+		}
+	}
+	if c.sees || p == r.self {
+		return nil
+	}
+	return r.presence("subscribe", p)
 }
 
 // welcome makes an entry for somebody, and grants what they may have asked for
-// before they were one of the people.
+// before they were one of the people. The entry is noted before the server
+// pushes it: they may be none of the people any more by then.
 func (r *Roster) welcome(ctx context.Context, p string) error {
 	if err := r.set(ctx, p, ""); err != nil {
 		return err
 	}
+	r.mu.Lock()
+	if _, pushed := r.contacts[p]; !pushed {
+		r.contacts[p] = contact{ours: true}
+	}
+	r.mu.Unlock()
 	return r.presence("subscribed", p)
 }
 
@@ -156,9 +188,16 @@ func (r *Roster) welcome(ctx context.Context, p string) error {
 // by hand stays, without the subscriptions.
 func (r *Roster) dismiss(ctx context.Context, j string, c contact) error {
 	r.log.Info("not one of the people any more: subscriptions ended", "jid", j)
+	if err := r.part(ctx, j, c); err != nil {
+		return err
+	}
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	delete(r.contacts, j)
-	r.mu.Unlock()
+	return nil
+}
+
+func (r *Roster) part(ctx context.Context, j string, c contact) error {
 	if c.ours {
 		return r.set(ctx, j, "remove")
 	}

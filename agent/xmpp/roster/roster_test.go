@@ -20,6 +20,8 @@ import (
 type fake struct {
 	items string
 	sent  []string
+	fails string       // refuses to set an entry that holds this
+	onSet func(string) // called while an entry is set
 }
 
 func (f *fake) Send(raw []byte) error { f.sent = append(f.sent, string(raw)); return nil }
@@ -27,6 +29,12 @@ func (f *fake) Send(raw []byte) error { f.sent = append(f.sent, string(raw)); re
 func (f *fake) Request(_ context.Context, to, typ string, payload []byte) (*stanza.Stanza, error) {
 	if typ == "set" {
 		f.sent = append(f.sent, string(payload))
+		if f.onSet != nil {
+			f.onSet(string(payload))
+		}
+		if f.fails != "" && strings.Contains(string(payload), f.fails) {
+			return nil, stanza.ResourceConstraint
+		}
 		return stanza.Parse([]byte("<iq type='result'/>"))
 	}
 	return stanza.Parse([]byte("<iq type='result'><query xmlns='jabber:iq:roster'>" + f.items + "</query></iq>"))
@@ -201,7 +209,7 @@ func TestPeopleChange(t *testing.T) {
 			strings.ReplaceAll(addAnna, "anna", "carla"), strings.ReplaceAll(allowAnna, "anna", "carla"), strings.ReplaceAll(askAnna, "anna", "carla"),
 			removeAnna, "<presence type='unsubscribed' to='ben@example.org'/>", "<presence type='unsubscribe' to='ben@example.org'/>",
 		},
-		{strings.ReplaceAll(addAnna, "anna", "carla"), strings.ReplaceAll(allowAnna, "anna", "carla"), strings.ReplaceAll(askAnna, "anna", "carla")}, // the server has not said yet that it did
+		{strings.ReplaceAll(askAnna, "anna", "carla")}, // the server has not said yet that it was asked
 	} {
 		f.sent = nil
 		if err := r.Reconcile(t.Context()); err != nil {
@@ -212,5 +220,70 @@ func TestPeopleChange(t *testing.T) {
 		if d := cmp.Diff(want, f.sent); d != "" {
 			t.Error(d)
 		}
+	}
+}
+
+// Who is revoked while the server still makes the entry is out the next time.
+func TestRevokedWhileWelcomed(t *testing.T) {
+	for _, pushed := range []bool{false, true} {
+		r, f := load(t, "")
+		people := []string{"anna@example.org"}
+		r.people, r.person = func() []string { return people }, func(j string) bool { return slices.Contains(people, j) }
+		f.onSet = func(string) {
+			people = nil
+			if iq, err := stanza.Parse([]byte("<iq type='set'><query xmlns='jabber:iq:roster'><item jid='anna@example.org'><group>Pipit</group></item></query></iq>")); err != nil {
+				t.Fatal(err)
+			} else if pushed {
+				_, _ = r.Push(t.Context(), iq)
+			}
+		}
+		for range 2 {
+			f.sent = f.sent[:0]
+			if err := r.Reconcile(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if d := cmp.Diff([]string{removeAnna}, f.sent); d != "" || len(r.contacts) != 0 {
+			t.Errorf("pushed %v: %s, kept %v", pushed, d, r.contacts)
+		}
+	}
+}
+
+// One entry that the server refuses keeps nobody else in or out, and is tried again.
+func TestReconcileGoesOn(t *testing.T) {
+	r, f := load(t, "<item jid='anna@example.org' subscription='both'><group>Pipit</group></item>", "ben@example.org", "carla@example.org")
+	for _, tt := range []struct {
+		fails string
+		want  []string
+	}{
+		{"ben@", []string{removeAnna, strings.ReplaceAll(askAnna, "anna", "carla")}},
+		{"", []string{strings.ReplaceAll(askAnna, "anna", "ben")}},
+	} {
+		f.fails, f.sent = tt.fails, nil
+		if err := r.Reconcile(t.Context()); (err != nil) != (tt.fails != "") {
+			t.Errorf("fails at %q: %v", tt.fails, err)
+		}
+		for _, w := range tt.want {
+			if !slices.Contains(f.sent, w) {
+				t.Errorf("fails at %q: %s is missing in %q", tt.fails, w, f.sent)
+			}
+		}
+	}
+	r, f = load(t, "<item jid='anna@example.org' subscription='both'><group>Pipit</group></item>")
+	f.fails = "anna@"
+	if err := r.Reconcile(t.Context()); err == nil {
+		t.Error("a removal was refused, and nobody said so")
+	}
+	f.fails, f.sent = "", nil
+	if err := r.Reconcile(t.Context()); err != nil || !slices.Equal(f.sent, []string{removeAnna}) {
+		t.Errorf("the next time: %v, sent %q", err, f.sent)
+	}
+}
+
+func TestViewers(t *testing.T) {
+	r, _ := load(t, "<item jid='Anna@example.org' subscription='both'/><item jid='ben@example.org' subscription='from'/><item jid='carla@example.org' subscription='to'/><item jid='dora@example.org'/><item jid='@' subscription='both'/>")
+	got, err := r.Viewers(t.Context())
+	if d := cmp.Diff(map[string]bool{"pi@example.org": true, "anna@example.org": true, "ben@example.org": true}, got); err != nil || d != "" {
+		t.Errorf("%v %s", err, d)
 	}
 }
