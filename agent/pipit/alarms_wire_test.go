@@ -35,7 +35,8 @@ receipt_after = "0s"
 // A rule from the reading to the phone and back: told, escalated, acknowledged,
 // resolved, and what it does on the board, which needs no network.
 func TestRulesOnTheWire(t *testing.T) {
-	xmpptest.Both(t, func(t *testing.T, s *server.Server) {
+	t.Parallel()
+	xmpptest.BothAtOnce(t, func(t *testing.T, s *server.Server) {
 		b := startDevice(t, s, wireRules)
 		owner, operator, viewer := b.client(t, "owner/phone"), b.client(t, "operator/desk"), b.client(t, "viewer/x")
 		viewer.Wait(xmpptest.Has("<body>[info] gone: absent is missing", "#1</body>"), patience)

@@ -140,6 +140,7 @@ func TestCheckRefusesAProgramOfOthers(t *testing.T) {
 
 // People run the commands of a config by chat line and by form.
 func TestCustomCommandsOnTheWire(t *testing.T) {
+	t.Parallel()
 	xmpptest.Both(t, func(t *testing.T, s *server.Server) {
 		mark := filepath.Join(t.TempDir(), "mark")
 		b := startDevice(t, s, fmt.Sprintf(customTables, mark))

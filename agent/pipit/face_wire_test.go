@@ -14,10 +14,13 @@ import (
 // Contacts see the nickname and the picture; strangers do not. Nothing tells where
 // the device is unless the config does.
 func TestFaceOnTheWire(t *testing.T) {
+	t.Parallel()
 	xmpptest.Both(t, func(t *testing.T, s *server.Server) {
 		b := startDevice(t, s, "")
-		viewer := b.client(t, "viewer/x")
-		viewer.Notify(face.NSNick, face.NSAvatarMetadata)
+		// ejabberd 23.01 sends the last items to who comes, and only if it knows what
+		// their client's hash stands for: from the first who had that hash.
+		b.client(t, "viewer/y").Notify(face.NSNick, face.NSAvatarMetadata)
+		viewer := xmpptest.Slixmpp(t, s, xmpptest.Viewer+"/x", face.NSNick, face.NSAvatarMetadata)
 		viewer.Wait(xmpptest.Has("<message", "<nick xmlns=\"http://jabber.org/protocol/nick\">Bench</nick>"), patience)
 		meta := viewer.Wait(xmpptest.Has("<message", "urn:xmpp:avatar:metadata", `type="image/png"`), patience)
 		id := regexp.MustCompile(`<info[^>]* id="([0-9a-f]{40})"`).FindStringSubmatch(meta)

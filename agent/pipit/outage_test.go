@@ -74,6 +74,7 @@ func valuesOn(t *testing.T, c *xmpptest.Client) (ids, values []string) {
 // A power cut inside an outage of the server loses no reading that is older
 // than the flush interval: all come later, once, with their own times.
 func TestPowerCutInAnOutage(t *testing.T) {
+	t.Parallel()
 	xmpptest.Both(t, func(t *testing.T, s *server.Server) {
 		dir := t.TempDir()
 		level := write(t, dir, "level", "0\n", 0o600)

@@ -138,10 +138,15 @@ type killing struct {
 	rounds   []time.Duration // from the return of the server until all works
 }
 
+// oftenEnough is the time of a round at least: a person may ask 20 times a minute.
+const oftenEnough = 3 * time.Second
+
 // round kills the server once and waits until all works again.
 func (k *killing) round(n int) {
 	k.t.Helper()
 	f, g := k.follower, k.gauge
+	begin := time.Now()
+	defer func() { time.Sleep(time.Until(begin.Add(oftenEnough))) }()
 	f.fetch()
 	if err := k.s.Kill(); err != nil {
 		k.t.Fatal(err)

@@ -41,6 +41,7 @@ var (
 
 // The conversation that the documentation shows is one that happens.
 func TestTranscript(t *testing.T) {
+	t.Parallel()
 	data, err := os.ReadFile("testdata/session.chat")
 	if err != nil {
 		t.Fatal(err)

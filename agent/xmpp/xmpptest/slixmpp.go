@@ -49,8 +49,9 @@ type Client struct {
 
 // Slixmpp logs a client in at s and returns when it is available. account is
 // one of the accounts of this package, with a resource if one is asked for:
-// "owner/phone". The client is gone at the end of the test, or after Close.
-func Slixmpp(t testing.TB, s *server.Server, account string) *Client {
+// "owner/phone", and nodes are those of Notify. The client is gone at the end of
+// the test, or after Close.
+func Slixmpp(t testing.TB, s *server.Server, account string, nodes ...string) *Client {
 	t.Helper()
 	local, resource, _ := strings.Cut(account, "/")
 	if resource == "" {
@@ -67,7 +68,7 @@ func Slixmpp(t testing.TB, s *server.Server, account string) *Client {
 	c := startClient(t)
 	c.command(map[string]any{
 		"jid": JID(local) + "/" + resource, "password": Password(local),
-		"host": host, "port": number, "ca": s.CAFile,
+		"host": host, "port": number, "ca": s.CAFile, "notify": nodes,
 	})
 	c.inbox.wait(t, "slixmpp", "to log in", clientWait, func() bool {
 		c.inbox.mu.Lock()
@@ -190,7 +191,7 @@ func (c *Client) Subscribe(to string) {
 }
 
 // Notify announces interest in PEP nodes (XEP-0163 section 4, "+notify") with a
-// new presence.
+// new presence. What it asks for next comes after the server has heard of that.
 func (c *Client) Notify(nodes ...string) {
 	c.t.Helper()
 	c.command(map[string]any{"do": "notify", "nodes": nodes})

@@ -31,6 +31,7 @@ class Client(ClientXMPP):
         self.use_ipv6 = False
         for plugin in ("xep_0030", "xep_0115", "xep_0199"):
             self.register_plugin(plugin)
+        self.interests = conf["notify"] or ()
         self.done = self.loop.create_future()
         self.add_filter("in", self.report)
         self.add_event_handler("session_start", self.start)
@@ -50,11 +51,16 @@ class Client(ClientXMPP):
     async def start(self, _):
         # Only now: slixmpp files features under the JID that the server bound.
         self["xep_0030"].add_identity("client", "console", "test")
+        self.be_notified(self.interests)
         await self["xep_0115"].update_caps(broadcast=False)
         await self.get_roster()
         self.send_presence()
         say(event="ready", jid=self.boundjid.full)
         asyncio.ensure_future(self.obey())
+
+    def be_notified(self, nodes):
+        for node in nodes:
+            self["xep_0030"].add_feature(node + "+notify")
 
     async def obey(self):
         while line := await commands.readline():
@@ -62,10 +68,11 @@ class Client(ClientXMPP):
             if command["do"] == "raw":
                 self.send_raw(command["xml"])
             elif command["do"] == "notify":
-                for node in command["nodes"]:
-                    self["xep_0030"].add_feature(node + "+notify")
+                self.be_notified(command["nodes"])
                 await self["xep_0115"].update_caps(broadcast=False)
                 self.send_presence()
+                for _ in range(2):  # the server has asked what this is before its first answer
+                    await self["xep_0199"].ping(self.boundjid.domain)
         if not self.done.done():
             self.done.set_result(0)
         await self.disconnect()
