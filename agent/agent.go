@@ -4,7 +4,7 @@
 //
 //	sensors ──Reading──> Poll ──> Fields ──> Agent.Put ──> Clock ─┬─> Board ──Watch──> links: snapshot, presence
 //	                                                              └─> Record ──After──> links: an item for each reading
-//	people: chat line, ad-hoc form ──Request──> Agent.Do ──> Command.Run
+//	people: chat line, ad-hoc form, topic ─Request─> Agent.Do ──> Command.Run
 //	                                            the Answer goes back as the return value
 //
 // Readings go forward by value. A request is a function call that returns.
@@ -39,6 +39,7 @@ type Agent struct {
 	Alerts   Alerts          // nil: alerts are only logged
 	People   map[string]Role // by normalised bare JID; not asked when Staff is set
 	Staff    *People         // who may do what at run time; nil: People, which never changes
+	MQTT     Role            // what anybody may do who writes to the command topics; Stranger: nothing
 	Commands []Command       // the one table, in the order of help
 	Messages Messages        // what Tell says, until the link has sent it
 	Moods    Moods           // what the rules let contacts see
@@ -158,6 +159,8 @@ func (a *Agent) role(from string, via Via) Role {
 		return Operator
 	case via == ViaGuest && from == "":
 		return Viewer
+	case via == ViaMQTT && from == "":
+		return a.MQTT
 	}
 	return a.Role(from)
 }

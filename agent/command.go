@@ -47,12 +47,13 @@ const (
 	ViaRoom  Via = "room"  // a message in a room (XEP-0045), or a private one there
 	ViaGuest Via = "guest" // the same from somebody whose JID the room hides, where the config lets them
 	ViaRule  Via = "rule"  // do and on_clear of a rule
+	ViaMQTT  Via = "mqtt"  // a topic of the broker, which does not say who wrote it
 	ViaLocal Via = "local" // this process: the command line, a test
 )
 
 // A Request is what somebody asks of the device.
 type Request struct {
-	From string // the asker's bare JID, normalised; empty for ViaLocal, ViaRule and ViaGuest
+	From string // the asker's bare JID, normalised; empty for ViaLocal, ViaRule, ViaGuest and ViaMQTT
 	Via  Via
 	Name string            // of the command
 	Args map[string]string // by Param.Name; several values of a ParamChoices are joined by a space

@@ -28,6 +28,9 @@ const (
 	wordLetters = "34679ACDEFGHJKMNPQRTWXY"
 )
 
+// nobody names the ways in that no person stands behind.
+var nobody = map[Via]string{ViaRule: "a rule", ViaMQTT: "a topic"}
+
 // A ConfirmError says that a command was not run because it has to be confirmed
 // first: by the same request with Confirmed set, before Until. A newer request
 // of the same person takes its place.
@@ -85,8 +88,8 @@ func (a *Agent) confirm(c Command, req Request) error {
 	if local || c.Confirm == ConfirmNone || c.ConfirmIf != nil && !c.ConfirmIf(req.Args) {
 		return nil
 	}
-	if req.Via == ViaRule {
-		return &UnconfirmedError{Text: "it has to be confirmed, and a rule cannot do that"}
+	if what, ok := nobody[req.Via]; ok {
+		return &UnconfirmedError{Text: "it has to be confirmed, and " + what + " cannot do that"}
 	}
 	p := &a.confirmations
 	p.mu.Lock()

@@ -77,6 +77,16 @@ func fieldOf(rules []FieldRule, name string) (f Field, ok bool) {
 	return f, ok
 }
 
+// Beat returns the longest time between two published readings of a name, while
+// its sensor is read so often.
+func Beat(rules []FieldRule, name string, every time.Duration) time.Duration {
+	f, _ := fieldOf(rules, name)
+	if f.Change == nil && f.Heartbeat == 0 {
+		return every
+	}
+	return max(every, cmp.Or(f.Heartbeat, DefaultHeartbeat))
+}
+
 // merge takes over the keys that g sets. Calibration by points and that by
 // scale and offset take the place of one another.
 func (f *Field) merge(g Field) {

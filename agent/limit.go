@@ -7,7 +7,8 @@ import (
 )
 
 // How often people may ask. Whoever asks more is refused, and runs nothing. Forms
-// have a bound of their own: a program fills them in, too.
+// have a bound of their own: a program fills them in, too. All that comes by MQTT
+// shares one of the same size.
 var (
 	askPace  = pace{10, 3 * time.Second} // lines of a person, and of a room: 20 a minute
 	formPace = pace{60, time.Second}     // forms of a person (XEP-0050): 60 a minute
@@ -59,6 +60,8 @@ func (l *Limits) admit(req Request, now time.Time) error {
 	switch {
 	case req.Via == ViaRule:
 		return l.take("rule "+req.Rule, rulePace, now)
+	case req.Via == ViaMQTT:
+		return l.take("mqtt", formPace, now)
 	case req.Via == ViaAdHoc:
 		return l.take("form "+req.From, formPace, now)
 	}

@@ -32,6 +32,8 @@ type OutputTask struct {
 	Pulse    time.Duration // the length of a pulse that names none
 	DeadTime time.Duration // between an interlocked output going off and this one going on, or the other way round
 
+	Remote bool // another device has it: it is not driven at the start, and nothing that failed is tried again by itself
+
 	Interlock []string // outputs that are never on together with this one; each of them lists this one
 
 	Confirm     bool          // people are asked before it is set
@@ -226,6 +228,15 @@ func (p *Outputs) request(ctx context.Context, name string, ord order) (OutputSt
 		return o.state(), err
 	}
 	return o.drive(ctx, ord)
+}
+
+// Changed says that an output may have something else now, so that it is read
+// back at once. It waits for nothing.
+func (p *Outputs) Changed(name string) {
+	if o, err := p.find(name); err == nil {
+		o.look.Store(true)
+		o.wakeUp()
+	}
 }
 
 // States returns how the outputs are, in the order of Tasks. It waits for nothing.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,6 +28,7 @@ type output struct {
 
 	turn chan struct{} // holds one, for whoever uses the driver or what stands below
 	wake chan struct{} // holds one: look at the timers again
+	look atomic.Bool   // it may have something else now
 
 	ctx, life context.Context // of Run; of the drivers; nil: not running
 	began     time.Time
@@ -139,6 +142,7 @@ func (o *output) differs() error {
 
 // readBack finds out what the hardware has.
 func (o *output) readBack() error {
+	o.look.Store(false)
 	v, err := o.call(o.Output.Get)
 	if err == nil && v.Kind() != o.rest().Kind() {
 		err = fmt.Errorf("%q is no value of it", v)
@@ -176,7 +180,7 @@ func (o *output) inspect() {
 		o.fail(o.differs())
 	default:
 		if o.want.Kind() != None {
-			o.log().Warn("the output was changed by somebody else", "from", o.Word(o.want), "to", o.Word(o.got))
+			o.log().Log(context.Background(), o.surprise(), "the output was changed by somebody else", "from", o.Word(o.want), "to", o.Word(o.got))
 		}
 		o.want, o.missed = o.got, false
 		o.fail(nil)
@@ -184,11 +188,24 @@ func (o *output) inspect() {
 	o.publish()
 }
 
+// surprise is the level at which a change by somebody else is logged: another
+// device's lamp has a switch of its own.
+func (o *output) surprise() slog.Level {
+	if o.Remote {
+		return slog.LevelDebug
+	}
+	return slog.LevelWarn
+}
+
 // fail notes why there is no value, nil when there is one, and logs a change.
 func (o *output) fail(err error) {
+	level := slog.LevelError
+	if _, missing := errors.AsType[*MissingError](err); missing && o.Remote {
+		level = slog.LevelInfo // a device that has said nothing yet has not failed
+	}
 	switch {
 	case err != nil && (o.fault == nil || o.fault.Error() != err.Error()):
-		o.log().Error("output failed", "error", cut(err.Error(), MaxText))
+		o.log().Log(context.Background(), level, "output failed", "error", cut(err.Error(), MaxText))
 	case err == nil && o.fault != nil:
 		o.log().Info("output works again")
 	}

@@ -203,6 +203,8 @@ func (o *output) settle(ord order, err error) {
 	switch {
 	case err == nil:
 		o.due, o.tries, o.retryAt = nil, 0, time.Time{}
+	case o.Remote && !ord.forced:
+		o.due = nil
 	case ord.first || !ord.forced && (o.IsOff(ord.value) || o.same(ord.value, o.Safe)):
 		o.redo(ord.value)
 	case !ord.forced:

@@ -48,6 +48,13 @@ func (o *output) run(ctx context.Context) error {
 
 // start drives the first value. What cannot be done now is due.
 func (o *output) start(ctx context.Context) {
+	if o.Remote {
+		if release, err := take(ctx, o); err == nil {
+			defer release()
+			o.inspect()
+		}
+		return
+	}
 	_, err := o.drive(ctx, order{value: o.first, first: true})
 	if err == nil || err == errReplaced {
 		return
@@ -112,6 +119,9 @@ func (o *output) job(now time.Time) (job *order, why string) {
 }
 
 func (o *output) nextCheck() time.Time {
+	if o.look.Load() {
+		return time.Time{}
+	}
 	if !o.known || o.fault != nil {
 		return o.checked.Add(checkFault)
 	}

@@ -39,7 +39,10 @@ type Config struct {
 	// level warning or worse fires, whether all that do are silenced, or all
 	// rules, and what the worst of them says. It must not block. nil: nobody wants to know.
 	Show func(fires, silenced bool, text string)
-	Log  *slog.Logger // nil: silent
+	// Changed is told when Standings may return something else. It must not block.
+	// nil: nobody wants to know.
+	Changed func()
+	Log     *slog.Logger // nil: silent
 }
 
 // A Pager runs all rules. See, Delivered and Unreachable never block; the other

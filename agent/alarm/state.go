@@ -87,6 +87,9 @@ func unmarshal(value []byte) (kept, error) {
 // save keeps a desk. People are told all the same when the disk fails: twice is
 // better than never.
 func (p *Pager) save(d *desk) {
+	if p.Changed != nil {
+		p.Changed()
+	}
 	if p.State == nil {
 		return
 	}

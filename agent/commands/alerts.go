@@ -90,7 +90,7 @@ func (d *Device) ack() agent.Command {
 		Needs:  agent.Operator,
 		Params: []agent.Param{whichParam("number or rule; empty: the one you answer to, or the only one")},
 		Run: func(_ context.Context, req agent.Request) (agent.Answer, error) {
-			s, err := d.Alarm.Ack(req.From, alertNumber(req), req.Re)
+			s, err := d.Alarm.Ack(asker(req), alertNumber(req), req.Re)
 			if err != nil {
 				return agent.Answer{}, err
 			}
@@ -106,7 +106,7 @@ func (d *Device) unack() agent.Command {
 		Needs:  agent.Operator,
 		Params: []agent.Param{whichParam("number or rule; empty: the one you answer to, or the only one")},
 		Run: func(_ context.Context, req agent.Request) (agent.Answer, error) {
-			s, err := d.Alarm.Unack(req.From, alertNumber(req), req.Re)
+			s, err := d.Alarm.Unack(asker(req), alertNumber(req), req.Re)
 			if err != nil {
 				return agent.Answer{}, err
 			}

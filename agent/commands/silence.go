@@ -30,7 +30,7 @@ func (d *Device) silence() agent.Command {
 			if err != nil {
 				return agent.Answer{}, err
 			}
-			list, err := d.Alarm.Silence(req.From, which, req.Re, long)
+			list, err := d.Alarm.Silence(asker(req), which, req.Re, long)
 			if err != nil {
 				return agent.Answer{}, err
 			}
@@ -67,7 +67,7 @@ func (d *Device) unsilence() agent.Command {
 		Needs:  agent.Operator,
 		Params: []agent.Param{whichParam("rule, number or all; empty: the alert you answer to")},
 		Run: func(_ context.Context, req agent.Request) (agent.Answer, error) {
-			list, err := d.Alarm.Unsilence(req.From, alertNumber(req), req.Re)
+			list, err := d.Alarm.Unsilence(asker(req), alertNumber(req), req.Re)
 			if err != nil {
 				return agent.Answer{}, err
 			}
@@ -91,7 +91,7 @@ func (d *Device) testAlert() agent.Command {
 		Needs:  agent.Operator,
 		Params: []agent.Param{{Name: "rule", Label: "Rule", Help: "whose people are told; empty: those of all rules"}},
 		Run: func(_ context.Context, req agent.Request) (agent.Answer, error) {
-			to, err := d.Alarm.Test(req.From, req.Args["rule"])
+			to, err := d.Alarm.Test(asker(req), req.Args["rule"])
 			if err != nil {
 				return agent.Answer{}, err
 			}

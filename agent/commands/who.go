@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -25,9 +26,15 @@ func (d *Device) runWho(_ context.Context, req agent.Request) (agent.Answer, err
 	if req.Via == agent.ViaGuest {
 		you = "I do not know who you are: this room hides it."
 	}
+	if req.Via == agent.ViaMQTT {
+		you = "I do not know who you are: a topic does not say who writes to it."
+	}
 	var names []string
 	for _, c := range d.Agent.CommandsFor(req.From, req.Via) {
 		names = append(names, c.Name)
 	}
 	return agent.Answer{Text: you + "\nYou may use: " + strings.Join(names, ", ") + "."}, nil
 }
+
+// asker names who asks, or the way where there is nobody to name.
+func asker(req agent.Request) string { return cmp.Or(req.From, string(req.Via)) }
