@@ -8,103 +8,12 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 
 	"pipit/agent"
+	"pipit/agent/jsonpath"
 )
 
-const (
-	maxPath  = 256 // bytes of one JSON path
-	maxSteps = 16  // of one path, and levels of objects that become fields
-)
-
-// A jsonPath leads to one value of a JSON text, such as main.temp,
-// sensors[0].value or ["key with a dot."].x.
-type jsonPath []jsonStep
-
-// A jsonStep goes into an object by key, or into an array by index.
-type jsonStep struct {
-	key   string
-	index int // -1: by key
-}
-
-func parsePath(s string) (jsonPath, error) {
-	if s == "" || len(s) > maxPath {
-		return nil, fmt.Errorf("a path has 1 to %d bytes, such as \"main.temp\" or \"sensors[0].value\"", maxPath)
-	}
-	var p jsonPath
-	for rest := s; rest != ""; {
-		step, after, err := nextStep(rest, len(p) == 0)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w at %s", quote(s), err, quote(rest))
-		}
-		if p = append(p, step); len(p) > maxSteps {
-			return nil, fmt.Errorf("%s has more than %d steps", quote(s), maxSteps)
-		}
-		rest = after
-	}
-	return p, nil
-}
-
-func nextStep(s string, first bool) (step jsonStep, rest string, err error) {
-	if s[0] == '[' {
-		return bracketStep(s[1:])
-	}
-	if !first {
-		if s[0] != '.' {
-			return step, "", errors.New("a dot or [ is needed")
-		}
-		s = s[1:]
-	}
-	end := strings.IndexAny(s, ".[]")
-	if end < 0 {
-		end = len(s)
-	}
-	if end == 0 {
-		return step, "", errors.New("a key is needed")
-	}
-	return jsonStep{s[:end], -1}, s[end:], nil
-}
-
-// bracketStep reads what stands behind [: a number, or a key in quotes.
-func bracketStep(s string) (step jsonStep, rest string, err error) {
-	if quoted, err := strconv.QuotedPrefix(s); err == nil && quoted[0] == '"' {
-		key, _ := strconv.Unquote(quoted)
-		rest, ok := strings.CutPrefix(s[len(quoted):], "]")
-		if !ok {
-			return step, "", errors.New("a ] is needed")
-		}
-		return jsonStep{key, -1}, rest, nil
-	}
-	digits, rest, ok := strings.Cut(s, "]")
-	n, err := strconv.ParseUint(digits, 10, 16)
-	if !ok || err != nil {
-		return step, "", errors.New("a number or a key in double quotes, and ], are needed")
-	}
-	return jsonStep{"", int(n)}, rest, nil
-}
-
-// in returns the value the path leads to.
-func (p jsonPath) in(v any) (any, bool) {
-	for _, step := range p {
-		switch inner := v.(type) {
-		case map[string]any:
-			next, ok := inner[step.key]
-			if !ok || step.index >= 0 {
-				return nil, false
-			}
-			v = next
-		case []any:
-			if step.index < 0 || step.index >= len(inner) {
-				return nil, false
-			}
-			v = inner[step.index]
-		default:
-			return nil, false
-		}
-	}
-	return v, true
-}
+const maxSteps = 16 // levels of objects that become fields
 
 // parseJSON reads one JSON value; numbers stay as they are written.
 func parseJSON(data []byte) (any, error) {
@@ -146,7 +55,7 @@ type picker struct {
 // A want is a value that becomes a field.
 type want struct {
 	name, source string
-	path         jsonPath
+	path         jsonpath.Path
 }
 
 // names returns the fields that are known before there is a text.
@@ -165,7 +74,7 @@ func (p *picker) readings(data []byte) ([]agent.Reading, error) {
 	}
 	l := new(fieldList)
 	for _, w := range p.wants {
-		if leaf, ok := w.path.in(v); ok {
+		if leaf, err := w.path.In(v); err == nil {
 			p.leaf(l, w.name, leaf)
 		} else {
 			l.fail(missing("there is no %s in the answer", w.source), w.name)
@@ -217,7 +126,7 @@ func join(prefix, key string) string {
 	if prefix != "" {
 		key = prefix + "." + key
 	}
-	return key[:min(len(key), maxPath)]
+	return key[:min(len(key), jsonpath.MaxPath)]
 }
 
 // picker checks the keys of a kind that reads JSON: one path for a sensor of
@@ -237,7 +146,7 @@ func (c *checker) picker(json string, fields map[string]string, unit string, uni
 }
 
 func (c *checker) want(wants []want, key, name, source string) []want {
-	path, err := parsePath(source)
+	path, err := jsonpath.Parse(source)
 	if err != nil {
 		c.fail(key, "%s", err)
 	}
