@@ -32,8 +32,8 @@ type program struct {
 // config is what the templates are filled in with.
 type config struct {
 	Options
-	Dir                     string
-	Port, TLSPort, HTTPPort int
+	Dir                               string
+	Port, TLSPort, HTTPPort, MQTTPort int
 }
 
 // values returns what stands for ${NAME} in the templates. They are not of
@@ -52,6 +52,10 @@ func (c config) values() map[string]string {
 	}
 	if n := strconv.Itoa(c.MaxFile); c.MaxFile > 0 {
 		values["PROSODY_FILE"], values["EJABBERD_FILE"] = "http_file_share_size_limit = "+n, ", max_size: "+n
+	}
+	if c.MQTT {
+		values["MQTT_LISTEN"] = "  - {port: " + strconv.Itoa(c.MQTTPort) + `, ip: "127.0.0.1", module: mod_mqtt}`
+		values["MQTT_MODULE"] = "  mod_mqtt: {}"
 	}
 	for _, module := range []string{"pubsub", "muc", "http_file_share"} {
 		values[module] = "" // a comment sign where it is not served

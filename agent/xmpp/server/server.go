@@ -42,6 +42,7 @@ type Options struct {
 	Extra   string   // more configuration: Lua at global level; YAML after the modules section
 	TLS12   bool     // no TLS 1.3
 	MaxFile int      // bytes of an upload; 0: what the server takes by itself
+	MQTT    bool     // ejabberd's MQTT broker, in which the accounts are the users
 	// Cert makes the server's certificate instead of ca.Issue(domain, nil).
 	Cert func(ca *CA, domain string) (tls.Certificate, error)
 
@@ -67,6 +68,7 @@ type Server struct {
 	TLSAddr string // host:port for direct TLS (XEP-0368)
 	PubSub  string // JID of the PubSub service
 	MUC     string // JID of the room service
+	MQTT    string // host:port of the MQTT broker, if it is asked for
 	CAFile  string // the CA as PEM, readable by everybody, until Stop
 
 	prog     program
@@ -157,18 +159,21 @@ func (s *Server) setUp(opt Options) error {
 	if err := s.certify(opt); err != nil {
 		return err
 	}
-	ports, err := freePorts(3)
+	ports, err := freePorts(4)
 	if err != nil {
 		return err
 	}
 	s.Addr, s.TLSAddr, s.httpAddr = loopback(ports[0]), loopback(ports[1]), loopback(ports[2])
+	if opt.MQTT {
+		s.MQTT = loopback(ports[3])
+	}
 	for _, d := range s.prog.dirs {
 		if err := s.home.mkdir(d); err != nil {
 			return err
 		}
 	}
 	return s.prog.configure(s.home, config{
-		Options: opt, Dir: s.home.dir, Port: ports[0], TLSPort: ports[1], HTTPPort: ports[2],
+		Options: opt, Dir: s.home.dir, Port: ports[0], TLSPort: ports[1], HTTPPort: ports[2], MQTTPort: ports[3],
 	})
 }
 
