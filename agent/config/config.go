@@ -77,6 +77,7 @@ type Config struct {
 	Path     string
 	Device   Device
 	XMPP     XMPP
+	MQTT     MQTT
 	People   map[string]agent.Role // by normalised bare JID
 	Roles    map[string]agent.Role // who may run a command, where that is not what it says itself
 	Sensors  []agent.Task          // in the order of the file
@@ -172,16 +173,16 @@ func (l *loader) read(path string) (section, error) {
 }
 
 func (l *loader) config(top section) *Config {
-	top.onlyKeys([]string{"device", "xmpp", "people", "sensor", "field", "output", "rule", "alerts", "quiet", "room", "command", "roles"})
+	top.onlyKeys([]string{"device", "xmpp", "people", "sensor", "field", "output", "rule", "alerts", "quiet", "room", "command", "roles", "mqtt"})
 	c := &Config{Path: l.path}
 	sensors := top.sub("sensor", "[sensor.NAME], one for each sensor")
 	l.sensors(sensors, c)
 	outputs := top.sub("output", writeOutput)
 	c.Outputs = l.outputs(outputs, append([]string{}, sensors.keys()...)) // not nil
-	l.fields(top.sub("field", `[field."NAME"], one for each reading or glob`), sensors.keys(), c)
+	l.fields(top.sub("field", `[field."NAME"], one for each reading or glob`), slices.Concat(sensors.keys(), importSources(top)), c)
 	c.Rules, c.Alarms = l.allRules(top)
 	c.Commands = l.commands(top.sub("command", "[command.NAME], one for each command"))
-	c.Device = l.device(top.sub("device", "[device]"), slices.Concat(sensors.keys(), outputs.keys()))
+	c.Device = l.device(top.sub("device", "[device]"), slices.Concat(sensors.keys(), outputs.keys(), importSources(top)))
 	for _, cmd := range c.Commands {
 		if cmd.Confirm == agent.ConfirmTOTP && c.Device.Codes == nil {
 			top.sub("command", "").sub(cmd.Name, "").fail("confirm", "there is no totp_file in [device]: it holds the secret of your authenticator")
@@ -190,6 +191,9 @@ func (l *loader) config(top section) *Config {
 	c.Roles = l.roles(top.sub("roles", "[roles]"), c.Commands)
 	c.People = l.people(top.sub("people", "[people]"))
 	c.Rooms = l.rooms(top.sub("room", "[room.NAME], one for each room"), c.Device.Name)
+	if top.has("mqtt") {
+		c.MQTT = l.mqtt(top.sub("mqtt", writeMQTT), c.Device.Name, slices.Concat(sensors.keys(), outputs.keys()))
+	}
 	if top.has("xmpp") {
 		c.XMPP = l.xmpp(top.sub("xmpp", "[xmpp]"))
 	} else {

@@ -27,6 +27,12 @@ func (c *Config) Describe() string {
 	for _, r := range c.Rooms {
 		rows = append(rows, []string{"room", r.describe()})
 	}
+	if c.MQTT.Broker != "" {
+		rows = append(rows, []string{"mqtt", c.MQTT.describe()})
+		for _, i := range c.MQTT.Imports {
+			rows = append(rows, []string{"import", describeImport(i)})
+		}
+	}
 	for _, t := range c.Sensors {
 		rows = append(rows, []string{"sensor", fmt.Sprintf("%s, %s, every %s, bus %s", t.Name, t.Kind, short(t.Every), t.Bus)})
 	}
@@ -122,4 +128,28 @@ func (x XMPP) publish() string {
 		return "the account's own PubSub (PEP), access " + x.Access
 	}
 	return "PubSub service " + x.PubSub + ", access " + x.Access
+}
+
+// describe says where the bridge connects and what it does there.
+func (m *MQTT) describe() string {
+	s := m.Broker
+	if m.User != "" {
+		s += " as " + m.User
+	}
+	s += ", topics below " + m.Prefix + "/" + m.Device
+	if m.HomeAssistant != "" {
+		s += ", Home Assistant below " + m.HomeAssistant
+	}
+	if m.Commands != agent.Stranger {
+		s += ", commands of " + m.Commands.String() + "s"
+	}
+	return s
+}
+
+func describeImport(i agent.Import) string {
+	s := i.Name + ", from " + i.Topic
+	if i.Output != nil {
+		s += ", set by " + i.Output.Topic
+	}
+	return s
 }

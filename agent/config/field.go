@@ -57,13 +57,13 @@ func (l *loader) fields(s section, sources []string, c *Config) {
 }
 
 // globProblem tells why a name or a glob cannot match a reading of what has the
-// names of sources; "" when it can.
+// names of sources, of which "*" stands for any; "" when it can.
 func globProblem(glob, what string, sources []string) string {
 	source, _, _ := strings.Cut(glob, ".")
 	if agent.CheckName(strings.ReplaceAll(glob, "*", "x")) != nil {
 		return fmt.Sprintf("%q is not the name of a reading, such as %q or %q", glob, "outside.temperature", "outside.*")
 	}
-	if !strings.Contains(source, "*") && !slices.Contains(sources, source) {
+	if !strings.Contains(source, "*") && !slices.Contains(sources, source) && !slices.Contains(sources, "*") {
 		return fmt.Sprintf("there is no %s %q%s", what, source, options(source, sources))
 	}
 	return ""

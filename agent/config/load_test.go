@@ -407,7 +407,7 @@ func TestExample(t *testing.T) {
 	for _, p := range ps {
 		keys = append(keys, p.Key)
 	}
-	if want := []string{"device.avatar", "device.totp_file", "xmpp.password_file", "xmpp.ca_file", "room.house.password_file"}; !cmp.Equal(keys, want) { // no avatar, no totp, two passwords, no ca.pem, no file
+	if want := []string{"device.avatar", "device.totp_file", "xmpp.password_file", "xmpp.ca_file", "room.house.password_file", "mqtt.password_file", "mqtt.ca_file", "mqtt.cert_file"}; !cmp.Equal(keys, want) { // no avatar, no totp, two passwords, no ca.pem, no file
 		t.Error(err)
 	}
 }

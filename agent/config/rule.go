@@ -285,6 +285,6 @@ func (l *loader) allRules(top section) ([]alarm.Rule, alarm.Plan) {
 	sensors := top.sub("sensor", "[sensor.NAME], one for each sensor").keys()
 	outputs := top.sub("output", writeOutput).keys()
 	rooms := top.sub("room", "[room.NAME], one for each room").keys()
-	rules := l.rules(top.sub("rule", "[rule.NAME], one for each rule"), slices.Concat(sensors, outputs), rooms)
+	rules := l.rules(top.sub("rule", "[rule.NAME], one for each rule"), slices.Concat(sensors, outputs, importSources(top)), rooms)
 	return rules, l.plan(top.sub("alerts", "[alerts]"), top.sub("quiet", `[quiet."JID"], one for each person`), rooms)
 }

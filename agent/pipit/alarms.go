@@ -13,7 +13,7 @@ import (
 )
 
 // newPager returns what runs the rules of the config, nil when there are none.
-func newPager(cfg *config.Config, a *agent.Agent, state alarm.State, offline func() time.Time, log *slog.Logger) *alarm.Pager {
+func newPager(cfg *config.Config, a *agent.Agent, state alarm.State, offline func() time.Time, changed func(), log *slog.Logger) *alarm.Pager {
 	if len(cfg.Rules) == 0 {
 		return nil
 	}
@@ -25,7 +25,7 @@ func newPager(cfg *config.Config, a *agent.Agent, state alarm.State, offline fun
 		Show: func(fires, silenced bool, text string) {
 			a.Moods.Set(agent.Mood{Fires: fires, Silenced: silenced, Text: text})
 		},
-		Rooms: rooms, Rules: cfg.Rules, Plan: cfg.Alarms, Agent: a, Raise: a.Raise, State: state, Offline: offline, Log: log,
+		Rooms: rooms, Rules: cfg.Rules, Plan: cfg.Alarms, Agent: a, Raise: a.Raise, State: state, Offline: offline, Changed: changed, Log: log,
 	})
 	a.Seers = append(a.Seers, p.See)
 	a.Events = p
@@ -60,12 +60,12 @@ func thresholds(rules []alarm.Rule) func(name string) []chart.Threshold {
 // checkActions tells which lines of rules the device could not run.
 func checkActions(cfg *config.Config) error {
 	a := &agent.Agent{}
-	p := newPager(cfg, a, nil, nil, nil)
+	p := newPager(cfg, a, nil, nil, nil, nil)
 	if p == nil {
 		return nil
 	}
 	a.Commands = commands.All(&commands.Device{
-		Agent: a, Sensors: cfg.Sensors, Outputs: &agent.Outputs{Tasks: cfg.Outputs}, Alarm: p,
+		Agent: a, Sensors: cfg.Sensors, Outputs: &agent.Outputs{Tasks: allOutputs(cfg, nil)}, Alarm: p,
 		Custom: &commands.Programs{Custom: cfg.Commands}, Danger: commands.Danger{Confirm: cfg.Device.Confirm},
 	})
 	if err := p.CheckActions(); err != nil {

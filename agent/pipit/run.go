@@ -154,10 +154,14 @@ func run(ctx context.Context, cfg *config.Config, limits *agent.Limits, log *slo
 		PubSub: cfg.XMPP.PubSub, Access: cfg.XMPP.Access, Summary: cfg.Device.Summary, Interval: slowest(cfg.Sensors),
 		Rooms: rooms(cfg.Rooms), Face: faceOf(cfg.Device), State: st,
 	}, a, log)
-	fields := &agent.Fields{Rules: cfg.Fields, Next: a.Put, Refresh: a.Refresh, Crosses: crosses(cfg.Rules), Log: log}
-	pager := newPager(cfg, a, st, link.OfflineSince, log)
-	outputs := &agent.Outputs{Tasks: cfg.Outputs, Put: a.Put, Board: &a.Board, Offline: link.OfflineSince, State: st, Log: log}
-	status := func() []string { return slices.Concat(link.Status(), clock.Status(), storeStatus(st.Stats())) }
+	mqtt := newMQTT(cfg, a, st, log)
+	fields := &agent.Fields{Rules: slices.Concat(importRules(cfg.MQTT.Imports), cfg.Fields), Next: a.Put, Refresh: a.Refresh, Crosses: crosses(cfg.Rules), Log: log}
+	pager := newPager(cfg, a, st, link.OfflineSince, mqtt.alertsChanged, log)
+	outputs := &agent.Outputs{Tasks: allOutputs(cfg, mqtt), Put: a.Put, Board: &a.Board, Offline: link.OfflineSince, State: st, Log: log}
+	mqtt.join(fields, outputs, pager)
+	status := func() []string {
+		return slices.Concat(link.Status(), mqtt.Status(), clock.Status(), storeStatus(st.Stats()))
+	}
 	h := &health{store: st.Stats, link: func() linkCounters { return linkCounters(link.Counters()) }, log: log}
 	bindSelf(cfg.Sensors, h)
 	again := newRestarter()
@@ -179,7 +183,7 @@ func run(ctx context.Context, cfg *config.Config, limits *agent.Limits, log *slo
 	}
 	log.Info("starting", "version", version(), "device", a.Name, "sensors", len(cfg.Sensors), "outputs", len(cfg.Outputs), "people", len(cfg.People))
 	defer log.Info("stopped")
-	parts := []func(context.Context) error{clock.Run, outputs.Run, fields.Run, poller.Run, programs.Run, watcher.Run, link.Run, h.Run, again.Run, a.Audit.Run, a.Outside.Run, st.Run}
+	parts := []func(context.Context) error{clock.Run, outputs.Run, fields.Run, poller.Run, programs.Run, watcher.Run, link.Run, h.Run, again.Run, mqtt.Run, a.Audit.Run, a.Outside.Run, st.Run}
 	if pager != nil {
 		parts = append(parts, pager.Run)
 	}
