@@ -178,7 +178,7 @@ func (l *loader) config(top section) *Config {
 	sensors := top.sub("sensor", "[sensor.NAME], one for each sensor")
 	l.sensors(sensors, c)
 	outputs := top.sub("output", writeOutput)
-	c.Outputs = l.outputs(outputs, append([]string{}, sensors.keys()...)) // not nil
+	c.Outputs = l.outputs(outputs, append(append([]string{}, sensors.keys()...), importSources(top)...)) // not nil
 	l.fields(top.sub("field", `[field."NAME"], one for each reading or glob`), slices.Concat(sensors.keys(), importSources(top)), c)
 	c.Rules, c.Alarms = l.allRules(top)
 	c.Commands = l.commands(top.sub("command", "[command.NAME], one for each command"))

@@ -60,6 +60,9 @@ func (l *loader) mqtt(s section, device string, taken []string) MQTT {
 	l.mqttTLS(s, &m, secure)
 	checkPrefix(s, &m)
 	m.HomeAssistant = homeAssistant(s)
+	if m.HomeAssistant != "" && overlaps(m.HomeAssistant+"/#", m.Prefix+"/"+m.Device+"/#") {
+		s.fail("home_assistant", "it lies below prefix and device, or they below it: that would be a loop")
+	}
 	m.Commands = mqttCommands(s)
 	s.between("keepalive", m.Keepalive, 10*time.Second, 10*time.Minute)
 	if !s.has("client_id") {
@@ -264,6 +267,9 @@ func checkTopic(topic string) error {
 
 // checkFilter tells whether a text may be a topic filter.
 func checkFilter(filter string) error {
+	if strings.HasPrefix(filter, "$") && !strings.HasPrefix(filter, "$SYS/") {
+		return errors.New("begins with a $: that is not for topics of devices") // $share would get round the check for loops
+	}
 	levels := strings.Split(filter, "/")
 	for i, l := range levels {
 		switch {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,10 +47,11 @@ func (l *loader) imports(s section, m *MQTT, taken []string) {
 		if err := agent.CheckName(name); err != nil || strings.Contains(name, ".") || len(name) > maxSensorName {
 			at.r.fail(at.path, "an import's name is made of a-z, 0-9, _ and -, at most %d of them, such as %q", maxSensorName, sensorName(name))
 		}
-		if slices.Contains(taken, name) {
-			at.r.fail(at.path, "a sensor or an output has this name")
+		i := l.importOf(at, name, m)
+		if first, _, _ := strings.Cut(cmp.Or(i.As, name), "."); slices.Contains(taken, first) {
+			at.r.fail(at.path, "a sensor or an output has the name %s", first)
 		}
-		m.Imports = append(m.Imports, l.importOf(at, name, m))
+		m.Imports = append(m.Imports, i)
 	}
 }
 

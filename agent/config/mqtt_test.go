@@ -135,3 +135,18 @@ func TestOverlaps(t *testing.T) {
 		}
 	}
 }
+
+func TestDiscoveryBelowOwnTopics(t *testing.T) {
+	_, err := loadText(t, "[device]\nname = \"pi\"\n[mqtt]\nbroker = \"localhost\"\nhome_assistant = \"pipit\"\n", built{})
+	if err == nil || !strings.Contains(err.Error(), ":5: mqtt.home_assistant: it lies below prefix and device") {
+		t.Error(err)
+	}
+}
+
+// An output is held safe while an imported reading is stale.
+func TestSafeWhenImportIsStale(t *testing.T) {
+	c := mustLoad(t, "[mqtt]\nbroker = \"localhost\"\n[mqtt.import.tank]\ntopic = \"tank/level\"\n[output.pump]\nkind = \"sim\"\nsafe_when = [\"stale:tank\"]\n", built{})
+	if got := c.Outputs[0].SafeStale; len(got) != 1 || got[0] != "tank" {
+		t.Errorf("%q", got)
+	}
+}
