@@ -6,11 +6,9 @@ package mqtttest
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -36,6 +34,7 @@ const (
 	TesterPassword = "tester-test-password"
 
 	startTime = 20 * time.Second
+	running   = " running\n" // at the end of a line of the log
 )
 
 // Options say what a broker is like.
@@ -44,7 +43,7 @@ type Options struct {
 	ACL    string            // lines of an acl_file; "": everybody may do everything
 	Forget bool              // nothing survives the end of the process
 	Cert   xmpptest.CertFunc // of the broker, nil: a good one
-	Quiet  bool              // errors alone are logged
+	Quiet  bool              // what goes on is not logged
 }
 
 // A Broker is a running Mosquitto.
@@ -78,8 +77,15 @@ func Start(t testing.TB, change ...func(*Options)) *Broker {
 	b.write("ca.pem", ca.PEM())
 	b.certify(o.Cert)
 	b.passwords(o.Users)
-	b.configure(o)
-	b.run()
+	for try := 1; ; try++ {
+		b.configure(o)
+		if err = b.run(); err == nil {
+			break
+		}
+		if try == 3 || !strings.Contains(err.Error(), "already in use") { // somebody else may take a port before it does
+			t.Fatal(err)
+		}
+	}
 	t.Cleanup(func() {
 		b.Stop()
 		if log := b.Log(); t.Failed() && log != "" {
@@ -187,7 +193,7 @@ keyfile %[2]s/server.key
 cafile %[2]s/ca.pem
 require_certificate true
 use_identity_as_username true
-`, user, b.dir, !o.Forget, map[bool]string{true: "error", false: "all"}[o.Quiet], ports[0], ports[1], ports[2], ports[3], ports[4]))
+`, user, b.dir, !o.Forget, map[bool]string{true: "information", false: "all"}[o.Quiet], ports[0], ports[1], ports[2], ports[3], ports[4]))
 }
 
 // freePorts finds loopback ports that nobody listens on.
@@ -203,17 +209,15 @@ func freePorts(n int) (ports []string, err error) {
 	return ports, nil
 }
 
-// run starts the process and waits until all listeners answer.
-func (b *Broker) run() {
-	b.t.Helper()
-	b.cmd = exec.Command(program, "-c", filepath.Join(b.dir, "mosquitto.conf"))
-	b.cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/bin"}
-	b.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	var out bytes.Buffer
-	b.cmd.Stdout, b.cmd.Stderr = &out, &out
-	started := make(chan error)
-	b.gone = make(chan struct{})
-	go func(cmd *exec.Cmd, gone chan struct{}) { // the death signal comes when the thread ends that started it
+// run starts the process and waits until it says that it runs: with all its
+// listeners.
+func (b *Broker) run() error {
+	before := len(b.log())
+	cmd, gone, started := exec.Command(program, "-c", filepath.Join(b.dir, "mosquitto.conf")), make(chan struct{}), make(chan error)
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/bin"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	b.cmd, b.gone = cmd, gone
+	go func() { // the death signal comes when the thread ends that started it
 		runtime.LockOSThread()
 		defer close(gone)
 		err := cmd.Start()
@@ -221,33 +225,22 @@ func (b *Broker) run() {
 		if err == nil {
 			_ = cmd.Wait()
 		}
-	}(b.cmd, b.gone)
+	}()
 	if err := <-started; err != nil {
-		b.t.Fatal(err)
+		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), startTime)
-	defer cancel()
-	for _, addr := range []string{b.Addr, b.TLSAddr, b.WSAddr, b.WSSAddr, b.MTLSAddr} {
-		if err := b.answers(ctx, addr); err != nil {
-			b.t.Fatalf("mosquitto does not start: %v\n%s%s", err, out.String(), b.Log())
-		}
-	}
-}
-
-func (b *Broker) answers(ctx context.Context, addr string) error {
-	for {
-		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
-		if err == nil {
-			return c.Close()
-		}
+	for deadline := time.Now().Add(startTime); !strings.Contains(b.log()[before:], running); {
 		select {
-		case <-b.gone:
-			return errors.New("it has ended")
-		case <-ctx.Done():
-			return err
+		case <-gone:
+			return fmt.Errorf("mosquitto has ended: %s", b.Log())
 		case <-time.After(10 * time.Millisecond):
 		}
+		if time.Now().After(deadline) {
+			b.Kill()
+			return fmt.Errorf("mosquitto does not start: %s", b.Log())
+		}
 	}
+	return nil
 }
 
 // Kill ends the process with SIGKILL.
@@ -269,7 +262,9 @@ func (b *Broker) signal(s syscall.Signal) {
 // Restart starts it again, on the same ports, after Kill or Stop.
 func (b *Broker) Restart() {
 	b.t.Helper()
-	b.run()
+	if err := b.run(); err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 // Forget removes what a broker that does not run had kept.
@@ -280,10 +275,15 @@ func (b *Broker) Forget() {
 	}
 }
 
-// Log returns what the broker logged.
+// Log returns what the broker logged last.
 func (b *Broker) Log() string {
+	log := b.log()
+	return log[max(0, len(log)-64<<10):]
+}
+
+func (b *Broker) log() string {
 	log, _ := os.ReadFile(filepath.Join(b.dir, "log"))
-	return string(log[max(0, len(log)-64<<10):])
+	return string(log)
 }
 
 // host and port of the plain listener.

@@ -1,6 +1,8 @@
 package mqtttest
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +20,11 @@ func TestBroker(t *testing.T) {
 	if m := sub.Wait(patience, "a/b", "kept"); m.Retained {
 		t.Error("what comes at once is not a retained message")
 	}
-	time.Sleep(1500 * time.Millisecond) // autosave
+	for deadline := time.Now().Add(patience); !b.kept("kept"); time.Sleep(50 * time.Millisecond) { // autosave
+		if time.Now().After(deadline) {
+			t.Fatal("nothing is saved")
+		}
+	}
 	b.Kill()
 	b.Restart()
 	if m := Subscribe(t, b, "a/#").Wait(patience, "a/b", "kept"); !m.Retained {
@@ -37,5 +43,26 @@ func TestBroker(t *testing.T) {
 	}
 	if !strings.Contains(b.Log(), "mosquitto version") {
 		t.Error("no log")
+	}
+}
+
+// kept tells whether a text is in what the broker has saved.
+func (b *Broker) kept(text string) bool {
+	data, _ := os.ReadFile(filepath.Join(b.dir, "mosquitto.db"))
+	return strings.Contains(string(data), text)
+}
+
+// A broker that is to forget keeps nothing over its end.
+func TestForgetful(t *testing.T) {
+	t.Parallel()
+	b := Start(t, func(o *Options) { o.Forget = true })
+	Publish(t, b, "a/b", "kept", true)
+	b.Stop()
+	b.Restart()
+	sub := Subscribe(t, b, "a/#")
+	Publish(t, b, "a/c", "new", false)
+	sub.Wait(patience, "a/c", "new")
+	if got := sub.Messages(); len(got) > 0 {
+		t.Errorf("kept %v", got)
 	}
 }
