@@ -3,13 +3,8 @@ package config
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
-	"fmt"
-	"net"
-	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -41,12 +36,6 @@ type MQTT struct {
 
 const writeMQTT = "[mqtt]"
 
-// ports of the schemes of a broker's address.
-var ports = map[string]string{"mqtt": "1883", "mqtts": "8883", "ws": "80", "wss": "443"}
-
-// wrongSchemes are what others write for ours.
-var wrongSchemes = map[string]string{"tcp": "mqtt", "ssl": "mqtts", "tls": "mqtts", "http": "ws", "https": "wss"}
-
 // mqtt reads [mqtt]. device is the device's name, taken the names of sensors and
 // outputs.
 func (l *loader) mqtt(s section, device string, taken []string) MQTT {
@@ -73,62 +62,6 @@ func (l *loader) mqtt(s section, device string, taken []string) MQTT {
 	}
 	l.imports(s.sub("import", "[mqtt.import.NAME], one for each topic"), &m, taken)
 	return m
-}
-
-// broker makes an address whole and tells whether it is one of TLS.
-func (l *loader) broker(s section, m *MQTT) (secure bool) {
-	if !s.has("broker") {
-		s.r.fail(s.path, `there is no broker: write broker = "mqtts://broker.example.org"`)
-	}
-	if !s.given("broker") {
-		return true
-	}
-	address, err := brokerURL(m.Broker)
-	if err != nil {
-		s.fail("broker", "%s", err)
-		return true
-	}
-	m.Broker = address.String()
-	secure = address.Scheme == "mqtts" || address.Scheme == "wss"
-	if !secure && m.User != "" && !loopback(address.Hostname()) {
-		s.warn("broker", "the password can be read on the way: %s:// is with TLS", map[string]string{"mqtt": "mqtts", "ws": "wss"}[address.Scheme])
-	}
-	return secure
-}
-
-func brokerURL(text string) (*url.URL, error) {
-	if !strings.Contains(text, "://") {
-		text = "mqtt://" + text
-	}
-	u, err := url.Parse(text)
-	if err != nil {
-		return nil, errors.New(`that is no address: write "mqtts://broker.example.org"`)
-	}
-	port, ok := ports[u.Scheme]
-	switch {
-	case wrongSchemes[u.Scheme] != "":
-		return nil, fmt.Errorf("write %s:// for %s://", wrongSchemes[u.Scheme], u.Scheme)
-	case !ok:
-		return nil, fmt.Errorf("%q is not known: write mqtt://, mqtts://, ws:// or wss://", u.Scheme)
-	case u.User != nil:
-		return nil, errors.New("user and password are keys of their own")
-	case u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "":
-		return nil, errors.New(`wants a host and perhaps a port: "mqtts://broker.example.org:8883"`)
-	case strings.HasPrefix(u.Scheme, "mqtt") && strings.Trim(u.Path, "/") != "":
-		return nil, errors.New("only ws:// and wss:// have a path")
-	}
-	if u.Port() == "" {
-		u.Host = net.JoinHostPort(u.Hostname(), port)
-	}
-	if u.Path == "" && strings.HasPrefix(u.Scheme, "ws") {
-		u.Path = "/mqtt"
-	}
-	return u, nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // mqttLogin finds the password: a key, a file or the systemd credential
@@ -254,71 +187,4 @@ func mqttCommands(s section) agent.Role {
 	s.oneOf("commands", word, "viewer", "operator")
 	role, _ := agent.ParseRole(word)
 	return role
-}
-
-// checkTopic tells whether a text may be a topic (MQTT 3.1.1 section 4.7): no
-// wildcards here, and no empty levels.
-func checkTopic(topic string) error {
-	if strings.ContainsAny(topic, "+#\x00") {
-		return errors.New("has a + or #, which stand for many topics")
-	}
-	return checkFilter(topic)
-}
-
-// checkFilter tells whether a text may be a topic filter.
-func checkFilter(filter string) error {
-	if strings.HasPrefix(filter, "$") && !strings.HasPrefix(filter, "$SYS/") {
-		return errors.New("begins with a $: that is not for topics of devices") // $share would get round the check for loops
-	}
-	levels := strings.Split(filter, "/")
-	for i, l := range levels {
-		switch {
-		case l == "" && (i > 0 || len(levels) == 1):
-			return errors.New("has an empty level")
-		case strings.Contains(l, "+") && l != "+", strings.Contains(l, "#") && (l != "#" || i < len(levels)-1):
-			return errors.New("has a + or # that is no level of its own, or a # that is not the last")
-		case strings.ContainsFunc(l, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\uFFFD' }):
-			return errors.New("has signs that a topic cannot have")
-		}
-	}
-	if len(filter) > 256 {
-		return errors.New("has more than 256 bytes")
-	}
-	return nil
-}
-
-// overlaps tells whether two filters can match one topic.
-func overlaps(a, b string) bool {
-	x, y := strings.Split(a, "/"), strings.Split(b, "/")
-	for i := range max(len(x), len(y)) {
-		switch {
-		case i < len(x) && x[i] == "#", i < len(y) && y[i] == "#":
-			return true
-		case i >= len(x):
-			return false
-		case i >= len(y):
-			return false
-		case x[i] != y[i] && x[i] != "+" && y[i] != "+":
-			return false
-		}
-	}
-	return true
-}
-
-// own returns the filters of what this device writes, or is told.
-func (m *MQTT) own() []string {
-	list := []string{m.Prefix + "/" + m.Device + "/#"}
-	if m.HomeAssistant != "" {
-		list = append(list, m.HomeAssistant+"/#")
-	}
-	return list
-}
-
-// loops tells which topics of this device a filter matches, "" for none.
-func (m *MQTT) loops(filter string) string {
-	i := slices.IndexFunc(m.own(), func(own string) bool { return overlaps(own, filter) })
-	if i < 0 {
-		return ""
-	}
-	return m.own()[i]
 }
