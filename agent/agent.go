@@ -2,10 +2,13 @@
 // present state, the schedule of sensors, commands, and who may run them. It
 // imports the standard library only; everything else imports it.
 //
-//	sensors ──Reading──> Poll ──> Fields ──> Agent.Put ──> Clock ─┬─> Board ──Watch──> links: snapshot, presence
-//	                                                              └─> Record ──After──> links: an item for each reading
-//	people: chat line, ad-hoc form, topic ─Request─> Agent.Do ──> Command.Run
-//	                                            the Answer goes back as the return value
+//	sensors ──Reading─> Poller ─┬─> Fields ─> Agent.Put ─> Clock ─┬─> Board ──Watch──> links: snapshot, presence
+//	topics of other devices ────┘                ^                ├─> Record ──After─> links: an item for each reading
+//	                                             │                └─> Seers: rules ─┬─> Alerts ─> links: to people and rooms
+//	Outputs ──────── what was read back ─────────┘                    watches       └─> lines of "do" ─> Agent.Do
+//	   ^
+//	   └─ Command.Run <─ Agent.Do <─Request─ people: chat line, room, ad-hoc form, topic
+//	                               the Answer goes back as the return value
 //
 // Readings go forward by value. A request is a function call that returns.
 // State (the Board) is conflated; the Record keeps every accepted reading in
@@ -22,6 +25,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -40,7 +44,7 @@ type Agent struct {
 	People   map[string]Role // by normalised bare JID; not asked when Staff is set
 	Staff    *People         // who may do what at run time; nil: People, which never changes
 	MQTT     Role            // what anybody may do who writes to the command topics; Stranger: nothing
-	Commands []Command       // the one table, in the order of help
+	Commands []Command       // the one table, in the order of help, until SetCommands
 	Messages Messages        // what Tell says, until the link has sent it
 	Moods    Moods           // what the rules let contacts see
 	Events   AlertEvents     // nil: nobody is told what became of an alert
@@ -49,9 +53,11 @@ type Agent struct {
 	Audit    *Audit          // nil: nobody remembers who asked for what
 	Limits   *Limits         // nil: people may ask as often as they like
 	Outside  *Strangers      // told what strangers try; nil: nobody is
+	Loops    Loops           // those that must never stop; a link says that it moves
 	Log      *slog.Logger    // nil: silent
 
 	confirmations confirmations
+	exchanged     atomic.Pointer[[]Command] // what SetCommands was given
 
 	full sync.Once // logs that the board is full
 }
@@ -165,10 +171,20 @@ func (a *Agent) role(from string, via Via) Role {
 	return a.Role(from)
 }
 
+// SetCommands exchanges the table of commands. What is being run goes on.
+func (a *Agent) SetCommands(list []Command) { a.exchanged.Store(&list) }
+
+func (a *Agent) commands() []Command {
+	if list := a.exchanged.Load(); list != nil {
+		return *list
+	}
+	return a.Commands
+}
+
 // CommandsFor returns the commands that somebody may run, in the order of the table.
 func (a *Agent) CommandsFor(from string, via Via) []Command {
 	var list []Command
-	for _, c := range a.Commands {
+	for _, c := range a.commands() {
 		if a.Allowed(from, via, c) {
 			list = append(list, c)
 		}
@@ -178,7 +194,7 @@ func (a *Agent) CommandsFor(from string, via Via) []Command {
 
 // Command returns a command by name if the asker may run it.
 func (a *Agent) Command(from string, via Via, name string) (Command, bool) {
-	for _, c := range a.Commands {
+	for _, c := range a.commands() {
 		if c.Name == name && a.Allowed(from, via, c) {
 			return c, true
 		}
@@ -261,7 +277,7 @@ func (a *Agent) note(req Request, err error) {
 }
 
 func (a *Agent) has(name string) bool {
-	return slices.ContainsFunc(a.Commands, func(c Command) bool { return c.Name == name })
+	return slices.ContainsFunc(a.commands(), func(c Command) bool { return c.Name == name })
 }
 
 // CheckArgs validates all arguments of a command, fills in defaults and

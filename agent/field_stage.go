@@ -2,6 +2,7 @@ package agent
 
 import (
 	"log/slog"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -50,10 +51,6 @@ type Fields struct {
 // Put takes a reading from a sensor. A reading with a rule is dropped when
 // MaxReadings names are known and its own is not.
 func (f *Fields) Put(r Reading) {
-	if len(f.Rules) == 0 {
-		f.Next(r)
-		return
-	}
 	t, ok := f.find(r.Name)
 	switch {
 	case !ok:
@@ -72,16 +69,17 @@ func (f *Fields) Put(r Reading) {
 func (f *Fields) find(name string) (t *track, ok bool) {
 	f.mu.RLock()
 	t, ok = f.byName[name]
+	none := len(f.Rules) == 0
 	f.mu.RUnlock()
-	if ok {
+	if ok || none {
 		return t, true
 	}
 	if CheckName(name) != nil {
 		return nil, true // the Agent drops it
 	}
-	field, ruled := fieldOf(f.Rules, name)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	field, ruled := fieldOf(f.Rules, name)
 	if t, ok = f.byName[name]; ok {
 		return t, true
 	}
@@ -105,10 +103,36 @@ func (f *Fields) Remove(name string) {
 	t := f.byName[name]
 	delete(f.byName, name)
 	f.mu.Unlock()
+	t.unwatch()
+}
+
+// unwatch ends that a reading turns stale.
+func (t *track) unwatch() {
 	if t != nil {
 		t.mu.Lock()
 		t.watched = false
 		t.mu.Unlock()
+	}
+}
+
+// SetRules exchanges Rules. A name with the same rule as before keeps what is
+// known of it; any other begins anew with its next reading.
+func (f *Fields) SetRules(rules []FieldRule) {
+	f.mu.Lock()
+	before := f.Rules
+	f.Rules = rules
+	var gone []*track
+	for name, t := range f.byName {
+		was, had := fieldOf(before, name)
+		now, has := fieldOf(rules, name)
+		if had != has || !reflect.DeepEqual(was, now) {
+			gone = append(gone, t)
+			delete(f.byName, name)
+		}
+	}
+	f.mu.Unlock()
+	for _, t := range gone {
+		t.unwatch()
 	}
 }
 

@@ -92,6 +92,9 @@ func guarded(ctx context.Context, connect func(context.Context) error) (err erro
 	return err
 }
 
+// LongestWait returns how long Keep waits after an error at most.
+func LongestWait(err error) time.Duration { return max(keepMost, wish(err)) }
+
 // wish returns the least wait that an error asks for, 0 to an hour.
 func wish(err error) time.Duration {
 	var r interface{ RetryAfter() time.Duration }

@@ -83,3 +83,20 @@ func (o *output) state() OutputState {
 	defer o.mu.Unlock()
 	return o.shown
 }
+
+// JoinOutputs returns the outputs of several executors as one in the order of
+// their names, for those who ask: each of them has its own Run. Every name is in
+// one of them.
+func JoinOutputs(names []string, list []*Outputs) *Outputs {
+	joined := &Outputs{}
+	joined.setup.Do(func() {
+		for _, name := range names {
+			for _, p := range list {
+				if o, err := p.find(name); err == nil {
+					joined.Tasks, joined.outs = append(joined.Tasks, o.OutputTask), append(joined.outs, o)
+				}
+			}
+		}
+	})
+	return joined
+}

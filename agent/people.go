@@ -97,6 +97,32 @@ func (p *People) load(jid string) error {
 	return nil
 }
 
+// Replace exchanges the people of the config; grants stay. Who has neither has no
+// role any more when it returns. The error says which grants the disk could not
+// forget, of people who are in the config now: they count all the same.
+func (p *People) Replace(config map[string]Role) error {
+	p.changing.Lock()
+	defer p.changing.Unlock()
+	next := make(map[string]Person)
+	for jid, role := range config {
+		next[jid] = Person{JID: jid, Role: role}
+	}
+	var errs []error
+	for jid, who := range p.people {
+		if _, ok := next[jid]; who.By == "" || ok {
+			if who.By != "" && p.state != nil {
+				errs = append(errs, p.state.Delete(peopleSpace, jid))
+			}
+		} else if len(next) < maxPeople {
+			next[jid] = who
+		}
+	}
+	if !maps.Equal(next, p.people) {
+		p.change(func() { p.people = next })
+	}
+	return errors.Join(errs...)
+}
+
 // Role returns what the person with this normalised bare JID may do.
 func (p *People) Role(bareJID string) Role {
 	if p == nil || bareJID == "" {
@@ -228,7 +254,7 @@ func (p *People) change(fn func()) {
 }
 
 func fromConfig(jid string) error {
-	return fmt.Errorf("%s is in [people] of the config: change it there and restart the device", jid)
+	return fmt.Errorf("%s is in [people] of the config: change it there and reload the config", jid)
 }
 
 func isLastOwner(jid string) error {

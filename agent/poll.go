@@ -18,6 +18,7 @@ const (
 	maxTimeout     = time.Minute
 	readGrace      = 100 * time.Millisecond // after its deadline, for a read that heeds its ctx
 	stopGrace      = 2 * time.Second        // for a read that is under way when Run ends
+	busGrace       = 30 * time.Second       // for what a worker does between two waits: Put, mostly
 )
 
 // A Poller reads sensors on a schedule. Each bus has its own worker, so a read
@@ -34,13 +35,20 @@ const (
 // A read that does not return in time gives a Fault ("no answer within 5s") and
 // holds its bus. No second read is started; the other sensors of the bus turn
 // Stale when they come due, or Fault where they have no value. What the late
-// read returns at last is dropped, and the bus goes on.
+// read returns at last is dropped, and the bus goes on. The worker of such a bus
+// is not stuck in the sense of Loops: its faults tell of the driver, and a
+// restart might not mend it. A worker whose Put does not return is.
 type Poller struct {
 	Tasks  []Task
 	Seed   string            // spreads the phases of a fleet, e.g. the device's JID
 	Put    func(Reading)     // called from the worker of each bus: from several goroutines at once
 	Remove func(name string) // takes a reading off that was only a stand-in; may be nil
+	Loops  *Loops            // told that the worker of each bus moves; may be nil
 	Log    *slog.Logger      // nil: silent
+
+	from  *Poller                // whose tasks go on here
+	keeps func(name string) bool // those that go on elsewhere; nil: none
+	ran   []*bus
 }
 
 // Run reads the sensors until ctx ends and waits for its goroutines. A read
@@ -50,6 +58,7 @@ type Poller struct {
 func (p *Poller) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	buses := p.buses(time.Now())
+	p.ran, p.from = buses, nil
 	errs := make([]error, len(buses))
 	for i, b := range buses {
 		wg.Go(func() { errs[i] = b.run(ctx) })
@@ -70,7 +79,11 @@ func (p *Poller) buses(now time.Time) []*bus {
 		i := slices.IndexFunc(buses, func(b *bus) bool { return b.name == t.Bus })
 		if i < 0 {
 			i = len(buses)
-			buses = append(buses, &bus{name: t.Bus, log: log.With("bus", t.Bus), done: make(chan outcome, 1), woken: make(chan *job)})
+			buses = append(buses, &bus{name: t.Bus, loops: p.Loops, log: log.With("bus", t.Bus), done: make(chan outcome, 1), woken: make(chan *job), stays: p.stays})
+		}
+		if j := p.from.heir(t.Name); j != nil {
+			buses[i].tasks = append(buses[i].tasks, j)
+			continue
 		}
 		t.Every = max(t.Every, minEvery)
 		grid := now.Add(phase(p.Seed, t.Name, t.Every))
@@ -96,6 +109,7 @@ type job struct {
 	told   bool      // that it is not read, while the bus is held
 	began  time.Time // the last read
 	woken  bool      // during that
+	wakes  <-chan struct{}
 }
 
 // wake makes a sensor due that has something new.
@@ -124,6 +138,7 @@ func (j *job) timeout() time.Duration {
 // A bus reads its tasks one after the other. Its fields belong to run.
 type bus struct {
 	name    string
+	loops   *Loops
 	log     *slog.Logger
 	tasks   []*job
 	reading *job      // nil when the bus is free
@@ -132,14 +147,19 @@ type bus struct {
 	held    bool      // the read is over its limit
 	done    chan outcome
 	woken   chan *job
+	stays   func(name string) bool // the sensor is not closed
 }
 
 func (b *bus) run(ctx context.Context) error {
+	defer b.loops.Ended(b.loop())
 	var wakers sync.WaitGroup
 	defer wakers.Wait()
 	for _, j := range b.tasks {
 		if w, ok := j.Sensor.(Waker); ok {
-			wakers.Go(func() { b.listen(ctx, j, w.Wake()) })
+			if j.wakes == nil {
+				j.wakes = w.Wake()
+			}
+			wakers.Go(func() { b.listen(ctx, j, j.wakes) })
 		}
 	}
 	wake := time.NewTimer(0)
@@ -156,11 +176,16 @@ func (b *bus) run(ctx context.Context) error {
 			}
 		}
 		if now := time.Now(); ctx.Err() == nil {
-			wake.Reset(b.step(ctx, now).Sub(now))
+			wait := b.step(ctx, now).Sub(now)
+			b.loops.Moved(b.loop(), wait+busGrace)
+			wake.Reset(wait)
 		}
 	}
 	return b.stop()
 }
+
+// loop is the worker's name among the loops.
+func (b *bus) loop() string { return "bus " + b.name }
 
 // listen passes on when a sensor has something new, and then rests: a sensor
 // that chatters costs no more than one that is read every 100 ms.
@@ -276,7 +301,7 @@ func (b *bus) stop() error {
 // about an error, so it is logged.
 func (b *bus) close() {
 	for _, j := range b.tasks {
-		if c, ok := j.Sensor.(io.Closer); ok {
+		if c, ok := j.Sensor.(io.Closer); ok && !b.stays(j.Name) {
 			if err := c.Close(); err != nil {
 				b.log.Warn("sensor not closed", "sensor", j.Name, "error", err)
 			}
