@@ -87,6 +87,7 @@ type Link struct {
 	last  entity.Last     // when a person last asked for something
 	rooms []*room
 
+	interval atomic.Int64 // as Config.Interval
 	returned returns      // what digests told
 	files    chan parcel  // that wait to be uploaded
 	waiting  atomic.Int64 // bytes of them
@@ -95,7 +96,8 @@ type Link struct {
 
 	mu      sync.Mutex
 	state   state
-	current *session // that takes stanzas; nil while offline
+	changed chan struct{} // closed when state changes; nil while nobody waits
+	current *session      // that takes stanzas; nil while offline
 }
 
 // phase is where the link stands; see the picture in the package comment.
@@ -130,6 +132,7 @@ type Counters struct {
 // New returns a link for the agent. It starts nothing.
 func New(cfg Config, a *agent.Agent, log *slog.Logger) *Link {
 	l := &Link{cfg: cfg, agent: a, log: log.With("link", "xmpp"), boot: randomID(), files: make(chan parcel, maxFiles)}
+	l.SetInterval(cfg.Interval)
 	l.state = state{since: time.Now(), problem: "not connected yet", refused: map[string]string{}}
 	l.chat = &chat.Responder{Agent: a, Send: l, Bare: jid.Bare, Self: l.FullJID, Log: l.log}
 	l.chat.File = func(to string, f *agent.File) bool { return l.sendFile(parcel{to: to, file: f}) }
@@ -139,6 +142,9 @@ func New(cfg Config, a *agent.Agent, log *slog.Logger) *Link {
 	l.rooms = l.newRooms()
 	return l
 }
+
+// SetInterval exchanges Config.Interval.
+func (l *Link) SetInterval(d time.Duration) { l.interval.Store(int64(d)) }
 
 // Send sends a stanza on the present stream. It implements stanza.Sender for
 // what outlives streams.
@@ -155,6 +161,7 @@ func (l *Link) Send(raw []byte) error {
 // Run keeps the link up until ctx ends, then takes leave of the server, which
 // takes at most two seconds.
 func (l *Link) Run(ctx context.Context) error {
+	defer l.agent.Loops.Ended(loopName)
 	err := agent.Keep(ctx, l.agent.Log, "xmpp", l.connect)
 	if l.session != nil {
 		l.session.end(errStopped) // it may have waited to be resumed
@@ -164,12 +171,14 @@ func (l *Link) Run(ctx context.Context) error {
 
 // connect is the life of one transport. It returns why that ended.
 func (l *Link) connect(ctx context.Context, up func()) error {
+	l.moved(openTime)
 	err := l.open(ctx)
 	if err == nil {
 		up()
 		err = l.session.serve(ctx)
 	}
 	l.down(err)
+	l.moved(agent.LongestWait(err) + openTime)
 	return err
 }
 
@@ -185,7 +194,7 @@ func (l *Link) open(ctx context.Context) error {
 	st, err := stream.Open(ctx, stream.Config{
 		JID: l.cfg.JID, Resource: l.cfg.Resource, Password: l.cfg.Password,
 		Server: l.cfg.Server, DirectTLS: l.cfg.DirectTLS, RootCAs: l.cfg.RootCAs,
-		AllowPlain: l.cfg.AllowPlain, Log: l.log,
+		AllowPlain: l.cfg.AllowPlain, Log: l.log, Turn: func() { l.moved(turnTime) },
 	}, old)
 	switch {
 	case err != nil:
@@ -209,6 +218,7 @@ func (l *Link) down(err error) {
 	if l.state.phase == online {
 		l.state.since = time.Now()
 	}
+	defer l.tellChange()
 	l.state.problem = "the connection ended"
 	if err != nil {
 		l.state.problem = err.Error()
@@ -226,6 +236,7 @@ func (l *Link) begun(s *session) {
 	defer l.mu.Unlock()
 	l.current, l.state.phase, l.state.jid, l.state.reached = s, starting, s.stream.JID(), false
 	l.state.counters.Connects++
+	l.tellChange()
 	clear(l.state.refused)
 }
 
@@ -238,6 +249,7 @@ func (l *Link) online() {
 	if l.state.phase == starting {
 		l.state.phase, l.state.problem, l.state.since = online, "", time.Now()
 	}
+	l.tellChange()
 }
 
 // resumed notes that the stream goes on.
@@ -249,6 +261,7 @@ func (l *Link) resumed() {
 		l.state.phase, l.state.problem, l.state.since = online, "", time.Now()
 	}
 	l.state.counters.Resumes++
+	l.tellChange()
 	l.log.Info("stream resumed", "jid", l.state.jid, "unacknowledged", l.current.stream.Unacked())
 }
 
@@ -306,11 +319,7 @@ func (l *Link) Status() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.state
-	since := s.since.Format("2006-01-02 15:04")
-	lines := []string{"xmpp: offline since " + since + ": " + s.problem}
-	if s.phase == online {
-		lines[0] = "xmpp: online as " + s.jid + " since " + since
-	}
+	lines := []string{s.line()}
 	if n := len(s.refused); n > 0 {
 		node := slices.Min(slices.Collect(maps.Keys(s.refused)))
 		lines = append(lines, plural(n, "node")+" refused by the server, for example "+node+": "+s.refused[node])

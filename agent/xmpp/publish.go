@@ -78,7 +78,7 @@ func (p *snapshots) publish(ctx context.Context) error {
 	}
 	p.seq++
 	payload := sensordata.Encode(all, sensordata.Options{
-		Seq: p.seq, Boot: l.boot, Interval: l.cfg.Interval, Time: time.Now(),
+		Seq: p.seq, Boot: l.boot, Interval: time.Duration(l.interval.Load()), Time: time.Now(),
 	})
 	err := p.node.Publish(ctx, "current", payload)
 	switch {

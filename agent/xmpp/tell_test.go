@@ -20,8 +20,11 @@ func TestTell(t *testing.T) {
 		me := xmpptest.JID(xmpptest.Owner)
 		d.agent.Tell(me, "before the link")
 		d.agent.Tell(xmpptest.JID(xmpptest.Stranger), "not for you")
+		// Who logs in while a message comes may find it with ejabberd at the next login only.
+		c := xmpptest.Slixmpp(t, s, xmpptest.Owner+"/phone")
 		d.run()
-		c := d.owner()
+		c.Subscribe(xmpptest.JID(xmpptest.Device))
+		c.Wait(fromDevice, patience)
 		got := c.Wait(xmpptest.Has("<body>before the link</body>"), patience)
 		h, err := wire.Scan([]byte(got))
 		if err != nil || h.Type != "chat" || h.ID == "" || !strings.Contains(got, `id="`+h.ID+`"`) {

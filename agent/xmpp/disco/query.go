@@ -25,6 +25,39 @@ func NodeOf(iq *stanza.Stanza) (string, error) {
 	return v.Query.Node, nil
 }
 
+// Ask asks an entity what it is and can do; the forms of its answer are left
+// out. jid "" is the own account. It waits as long as the Requester does.
+func Ask(ctx context.Context, r stanza.Requester, jid string) (Info, error) {
+	reply, err := r.Request(ctx, jid, "get", query(NSInfo, ""))
+	if err != nil {
+		return Info{}, fmt.Errorf("disco#info of %q: %w", jid, err)
+	}
+	var v struct {
+		Query struct {
+			Identities []struct {
+				Category string `xml:"category,attr"`
+				Type     string `xml:"type,attr"`
+				Lang     string `xml:"lang,attr"`
+				Name     string `xml:"name,attr"`
+			} `xml:"identity"`
+			Features []struct {
+				Var string `xml:"var,attr"`
+			} `xml:"feature"`
+		} `xml:"http://jabber.org/protocol/disco#info query"`
+	}
+	if err := reply.Decode(&v); err != nil {
+		return Info{}, fmt.Errorf("disco#info of %q: %w", jid, err)
+	}
+	var info Info
+	for _, i := range v.Query.Identities[:min(len(v.Query.Identities), maxItems)] {
+		info.Identities = append(info.Identities, Identity(i))
+	}
+	for _, f := range v.Query.Features[:min(len(v.Query.Features), maxItems)] {
+		info.Features = append(info.Features, f.Var)
+	}
+	return info, nil
+}
+
 // Items asks for the parts of an entity or of one of its nodes. jid "" is the
 // own account. It waits as long as the Requester does.
 func Items(ctx context.Context, r stanza.Requester, jid, node string) ([]Item, error) {

@@ -29,10 +29,13 @@ type Conn struct {
 	domain string
 	log    *slog.Logger
 	timing timing
+	turn   func() // told before each read; may be nil
 
 	raw net.Conn // below TLS: closing it ends every read and write at once
 	in  *reader
 	out *writer
+
+	peer Peer // what the login has found of it
 
 	manager manager     // nil: without stream management
 	early   []wire.Unit // stanzas that came before stream management was on
@@ -180,6 +183,9 @@ func (c *Conn) read(handle func(string, []byte)) error {
 			if err := c.deliver(u, handle); err != nil {
 				return err
 			}
+		}
+		if c.turn != nil {
+			c.turn()
 		}
 		switch err := c.in.fill(timeout); {
 		case err == nil:

@@ -37,11 +37,12 @@ func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 // A dialer does one Dial or Open.
 type dialer struct {
 	cfg     Config
-	account jid.JID // bare
-	domain  string  // of the account, in ASCII
-	manage  bool    // ask for stream management
-	old     *token  // of the stream to resume, or nil
-	resumed string  // the full JID of that
+	account jid.JID                  // bare
+	domain  string                   // of the account, in ASCII
+	manage  bool                     // ask for stream management
+	old     *token                   // of the stream to resume, or nil
+	talk    func(*negotiation) error // in place of the login, or nil
+	resumed string                   // the full JID of that
 	log     *slog.Logger
 	timing  timing
 	tcp     func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -161,6 +162,7 @@ func (d *dialer) attempt(ctx context.Context, t target) (c *Conn, sm management,
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	c = newConn(raw, t.addr, d.log, d.timing)
+	c.turn = d.cfg.Turn
 	if t.direct {
 		err = d.encrypt(ctx, c, []string{"xmpp-client"})
 	}

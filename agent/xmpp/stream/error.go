@@ -91,6 +91,14 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
+	if h := e.Advice(); h != "" {
+		return e.What() + "; " + h
+	}
+	return e.What()
+}
+
+// What is the error without the advice.
+func (e *Error) What() string {
 	var b strings.Builder
 	b.WriteString(kinds[e.Kind].what)
 	b.WriteString(" ")
@@ -104,16 +112,13 @@ func (e *Error) Error() string {
 	if e.Said != "" {
 		fmt.Fprintf(&b, " (%s)", e.Said)
 	}
-	if h := e.hint(); h != "" {
-		b.WriteString("; ")
-		b.WriteString(h)
-	}
 	return b.String()
 }
 
 func (e *Error) Unwrap() error { return e.Err }
 
-func (e *Error) hint() string {
+// Advice is what to do next, "" when there is nothing to say.
+func (e *Error) Advice() string {
 	if e.Hint != "" {
 		return e.Hint
 	}

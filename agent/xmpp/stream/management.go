@@ -105,7 +105,7 @@ func (n *negotiation) enable() error {
 		n.conn.log.Warn("the server refuses stream management", "server", n.conn.on)
 		return nil
 	}
-	sm.enabled = true
+	sm.enabled, n.conn.peer.ResumeMax = true, clean(reply.Max)
 	if reply.Resume == "true" || reply.Resume == "1" {
 		const most = 4096 // of an id: XEP-0198 says 4000 bytes
 		sm.token.id, sm.token.location = reply.ID, reply.Location

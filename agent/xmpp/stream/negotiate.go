@@ -33,8 +33,9 @@ type negotiation struct {
 // features holds what the server offers for the login on the present stream.
 type features struct {
 	mechanisms []string
-	bindings   []string // channel binding types (XEP-0440)
-	announced  bool     // bindings were announced at all
+	bindings   []string          // channel binding types (XEP-0440)
+	announced  bool              // bindings were announced at all
+	others     map[xml.Name]bool // for a guest
 }
 
 // negotiate runs mellium's Session until the stream is ready.
@@ -65,6 +66,9 @@ func (n *negotiation) session() (err error) {
 		state, origin = xmpp.Secure, n.dialer.account
 	}
 	list := []xmpp.StreamFeature{n.startTLS(), n.sasl(), n.channelBindings(), n.manageFeature(), n.bind()}
+	if n.dialer.talk != nil {
+		list = n.visit()
+	}
 	_, err = xmpp.NewSession(context.Background(), n.dialer.account.Domain(), origin, n, state,
 		xmpp.NewNegotiator(func(*xmpp.Session, *xmpp.StreamConfig) xmpp.StreamConfig {
 			return xmpp.StreamConfig{Features: list}

@@ -129,6 +129,7 @@ func (n *negotiation) login() error {
 		err = n.authenticate(m, password, state)
 	}
 	if err == nil {
+		n.conn.peer.Mechanism, n.conn.peer.Offered = m.Name, n.offered.mechanisms
 		n.conn.log.Info("logged in", "server", n.conn.on, "tls", tls.VersionName(state.Version), "mechanism", m.Name)
 	}
 	return err

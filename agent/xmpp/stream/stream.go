@@ -61,6 +61,7 @@ type Config struct {
 	// that offers nothing better.
 	AllowPlain bool
 	Resolver   Resolver     // nil: net.DefaultResolver
+	Turn       func()       // called before each read of Serve: every 25 s at least, unless a handler hangs; nil: nobody is told
 	Log        *slog.Logger // nil: silent
 }
 
