@@ -42,7 +42,7 @@ func (c config) values() map[string]string {
 	values := map[string]string{
 		"DIR": c.Dir, "DOMAIN": c.Domain, "LOG": "info", "EXTRA": c.Extra,
 		"PORT": strconv.Itoa(c.Port), "TLS_PORT": strconv.Itoa(c.TLSPort), "HTTP_PORT": strconv.Itoa(c.HTTPPort),
-		"OPTIONS": "", "PROTOCOLS": "", "PROSODY_FILE": "", "EJABBERD_FILE": "", "WITHOUT": quoted(c.Without, ""), "PUBLISHERS": quoted(c.Publishers, "@"+c.Domain),
+		"OPTIONS": "", "REGISTER": "", "REGISTRATION_TIMEOUT": "infinity", "MOD_REGISTER": "", "INVITE_ONLY": "true", "PROTOCOLS": "", "PROSODY_FILE": "", "EJABBERD_FILE": "", "WITHOUT": quoted(c.Without, ""), "PUBLISHERS": quoted(c.Publishers, "@"+c.Domain),
 	}
 	if c.Debug {
 		values["LOG"] = "debug"
@@ -56,6 +56,17 @@ func (c config) values() map[string]string {
 	if c.MQTT {
 		values["MQTT_LISTEN"] = "  - {port: " + strconv.Itoa(c.MQTTPort) + `, ip: "127.0.0.1", module: mod_mqtt}`
 		values["MQTT_MODULE"] = "  mod_mqtt: {}"
+	}
+	if c.Register {
+		values["REGISTER"], values["MOD_REGISTER"] = `"register_ibr"; `, "  mod_register: {password_strength: 32}"
+	}
+	if c.RegisterEvery > 0 {
+		values["REGISTRATION_TIMEOUT"] = strconv.Itoa(c.RegisterEvery)
+		values["REGISTRATION_LIMIT"] = "registration_allowlist = {}; min_seconds_between_registrations = " + strconv.Itoa(c.RegisterEvery)
+	}
+	if c.Invite {
+		values["REGISTER"] += `"invites"; "invites_register"; `
+		values["INVITE_ONLY"] = strconv.FormatBool(!c.Register)
 	}
 	for _, module := range []string{"pubsub", "muc", "http_file_share"} {
 		values[module] = "" // a comment sign where it is not served

@@ -38,11 +38,14 @@ type Options struct {
 	Debug      bool // log all that happens
 
 	// For tests.
-	Without []string // modules and services left out, by the server's own name: "pep", "mod_pubsub"
-	Extra   string   // more configuration: Lua at global level; YAML after the modules section
-	TLS12   bool     // no TLS 1.3
-	MaxFile int      // bytes of an upload; 0: what the server takes by itself
-	MQTT    bool     // ejabberd's MQTT broker, in which the accounts are the users
+	Without       []string // modules and services left out, by the server's own name: "pep", "mod_pubsub"
+	Extra         string   // more configuration: Lua at global level; YAML after the modules section
+	TLS12         bool     // no TLS 1.3
+	MaxFile       int      // bytes of an upload; 0: what the server takes by itself
+	Register      bool     // everybody may make an account (XEP-0077)
+	RegisterEvery int      // seconds that have to pass until the next; 0: none
+	Invite        bool     // Prosody: somebody with an invitation may (XEP-0445), see Server.Invite
+	MQTT          bool     // ejabberd's MQTT broker, in which the accounts are the users
 	// Cert makes the server's certificate instead of ca.Issue(domain, nil).
 	Cert func(ca *CA, domain string) (tls.Certificate, error)
 
