@@ -88,6 +88,8 @@ type Config struct {
 	Rooms    []Room                `json:"-"` // in the order of the file
 	Commands []agent.Custom        `json:"-"` // in the order of the file
 	Warnings []string              // each FILE:LINE: key: text, in the order of the file
+
+	table func() map[string]any // the file as it is written; behind a function, so that no print shows its secrets
 }
 
 // Device is the table [device].
@@ -174,7 +176,7 @@ func (l *loader) read(path string) (section, error) {
 
 func (l *loader) config(top section) *Config {
 	top.onlyKeys([]string{"device", "xmpp", "people", "sensor", "field", "output", "rule", "alerts", "quiet", "room", "command", "roles", "mqtt"})
-	c := &Config{Path: l.path}
+	c := &Config{Path: l.path, table: func() map[string]any { return top.table }}
 	sensors := top.sub("sensor", "[sensor.NAME], one for each sensor")
 	l.sensors(sensors, c)
 	outputs := top.sub("output", writeOutput)

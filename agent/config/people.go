@@ -50,7 +50,7 @@ func (s section) role(key, word string) agent.Role {
 }
 
 // forOwners are the commands that no config leaves to anybody else.
-var forOwners = append([]string{"people", "grant", "revoke", "audit", "log"}, dangerous...)
+var forOwners = append([]string{"people", "grant", "revoke", "audit", "log", "reload"}, dangerous...)
 
 // roles reads [roles]: who may run a command, by its name.
 func (l *loader) roles(s section, custom []agent.Custom) map[string]agent.Role {

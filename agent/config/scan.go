@@ -62,15 +62,24 @@ func (s *scanner) header(root *node) (*node, error) {
 
 // pair reads key = value below a table.
 func (s *scanner) pair(table *node, depth int) error {
-	at, err := s.key(table)
+	at, err := s.left(table)
 	if err != nil {
 		return err
 	}
+	return s.value(at, depth)
+}
+
+// left reads key = below a table.
+func (s *scanner) left(table *node) (*node, error) {
+	at, err := s.key(table)
+	if err != nil {
+		return nil, err
+	}
 	if s.peek() != '=' {
-		return errMalformed
+		return nil, errMalformed
 	}
 	s.advance(1)
-	return s.value(at, depth)
+	return at, nil
 }
 
 // key reads a dotted key and returns its node, made if it is new.
