@@ -50,6 +50,9 @@ type walker struct {
 	pages uint64 // the file has page 0 to pages-1
 	used  []bool
 	bufs  [maxDepth + 2][]byte // of page, by depth
+
+	visit func(bucket, key, value []byte) // may be nil; value of a bucket itself: its root and sequence
+	in    []byte                          // the bucket, nil: that of buckets
 }
 
 func broken(page uint64, what string) error {
@@ -181,15 +184,21 @@ func (w *walker) leaf(id uint64, b []byte, count, depth int) error {
 			return broken(id, "has bad keys")
 		}
 		last = pair[:n]
+		if w.visit != nil {
+			w.visit(w.in, last, pair[n:])
+		}
 		switch flags := order.Uint32(e); {
 		case flags == 0:
 			continue
 		case flags != 1 || depth > maxDepth:
 			return broken(id, "has bad flags")
 		}
+		was := w.in
+		w.in = last
 		if err := w.bucket(id, pair[n:], depth+1); err != nil {
 			return err
 		}
+		w.in = was
 	}
 	return nil
 }
