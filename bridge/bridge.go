@@ -63,10 +63,10 @@ type Config struct {
 	Agent    *agent.Agent   // its MQTT says whether commands are taken
 	State    agent.State    // nil: what was announced is forgotten at the end
 	Put      func(agent.Reading)
-	Own      map[string]bool     // names of the device's sensors and outputs: no wildcard makes a reading of theirs
-	Changed  func(output string) // told when the device behind an output says something; must not block
-	Alerts   func() []Alert      // the rules that fire; nil: there are none
-	Announce func() Face         // what Home Assistant is told; nil: nothing
+	Own      func(name string) bool // whether it is a sensor or an output of the device: no wildcard makes a reading of theirs; nil: none is
+	Changed  func(output string)    // told when the device behind an output says something; must not block
+	Alerts   func() []Alert         // the rules that fire; nil: there are none
+	Announce func() Face            // what Home Assistant is told; nil: nothing
 	Entities func() []Entity
 	// Configured tells whether the config still has what gives this reading: then
 	// one that has not come since the start stays with the broker. nil: nothing stays.

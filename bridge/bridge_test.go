@@ -315,7 +315,7 @@ func TestImports(t *testing.T) {
 		{Name: "any", Topic: "any/+", As: "{1}", Values: []agent.ImportValue{{}}},
 		{Name: "plug", Topic: "stat/plug/POWER", Values: []agent.ImportValue{{}}, Output: &agent.ImportOutput{Topic: "cmnd/plug/POWER", On: "ON", Off: "OFF"}},
 	}
-	d.cfg.Own = map[string]bool{"boiler": true}
+	d.cfg.Own = func(name string) bool { return name == "boiler" }
 	changed := make(chan string, 10)
 	d.cfg.Changed = func(name string) { changed <- name }
 	d.run(t)

@@ -40,7 +40,7 @@ func (s *session) takeImports(ctx context.Context) error {
 // which the executor of outputs asks.
 func (s *session) take(m incoming, now time.Time) {
 	for _, r := range s.importer.take(m.topic, m.payload, m.retained, now) {
-		if first, _, _ := strings.Cut(r.Name, "."); s.cfg.Own[first] {
+		if first, _, _ := strings.Cut(r.Name, "."); s.cfg.Own != nil && s.cfg.Own(first) {
 			s.counted.dropped.Add(1)
 			s.log.Debug("an imported reading was dropped: the device has one of this name", "reading", r.Name, "topic", m.topic)
 			continue

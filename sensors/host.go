@@ -253,6 +253,22 @@ func missing(format string, args ...any) error {
 	return &agent.MissingError{Reason: fmt.Sprintf(format, args...)}
 }
 
+// errUnset is in the error of an output that has no state before it is set.
+var errUnset = errors.New("not set yet")
+
+// unset returns such an error; it is missing as well.
+func unset(format string, args ...any) error {
+	return unsetError{missing(format, args...)}
+}
+
+type unsetError struct{ error }
+
+func (e unsetError) Unwrap() []error { return []error{e.error, errUnset} }
+
+// IsUnset tells whether the error of an output's Get says no more than that it
+// was not set yet.
+func IsUnset(err error) bool { return errors.Is(err, errUnset) }
+
 func isMissing(err error) bool {
 	var e *agent.MissingError
 	return errors.As(err, &e)

@@ -60,7 +60,7 @@ func newExecOutput(h *Host, decode func(any) error) (BuiltOutput, error) {
 	if err := cfg.check(); err != nil {
 		return BuiltOutput{}, err
 	}
-	out := &execOutput{host: h, cfg: cfg, err: missing("not set yet")}
+	out := &execOutput{host: h, cfg: cfg, err: unset("not set yet")}
 	b := BuiltOutput{Output: out, Min: cfg.Min, Max: cfg.Max, Unit: cfg.Unit}
 	switch {
 	case !cfg.ranged():

@@ -83,13 +83,20 @@ func (o *gpioOut) open(on bool) error {
 // cannot be read is kept: to give it up could change its level.
 func (o *gpioOut) Get(context.Context) (agent.Value, error) {
 	if o.line == nil {
-		return agent.Value{}, missing("%s was not set yet", o.place)
+		return agent.Value{}, unset("%s was not set yet", o.place)
 	}
 	on, err := o.line.Value()
 	if err != nil {
 		return agent.Value{}, &lineError{o.place, err}
 	}
 	return agent.Bool(on), nil
+}
+
+// Line tells which line the output is of and who uses it, and takes nothing. It
+// may be called before the first Set.
+func (o *gpioOut) Line() (chip string, line GPIOLine, err error) {
+	c, line, err := o.host.locate(o.place)
+	return c.Label, line, err
 }
 
 // check gives a line up that failed: the next Set requests it anew.

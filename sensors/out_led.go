@@ -126,7 +126,7 @@ func (l led) lit() (now, highest int64, err error) {
 		return 0, 0, err
 	}
 	if trigger != "" {
-		return 0, 0, missing("the kernel drives the lamp %s (trigger %s): it was not set", l.name, trigger)
+		return 0, 0, unset("the kernel drives the lamp %s (trigger %s): it was not set", l.name, trigger)
 	}
 	now, err = l.number("brightness")
 	return now, highest, err

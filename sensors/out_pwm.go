@@ -106,7 +106,7 @@ func (p *pwm) duty(context.Context) (float64, error) {
 		return 0, err
 	}
 	if !p.host.exists(p.attributes(dir)) {
-		return 0, missing("channel %d of %s is not exported yet: it was not set", p.channel, dir)
+		return 0, unset("channel %d of %s is not exported yet: it was not set", p.channel, dir)
 	}
 	now, err := p.state(p.attributes(dir))
 	if err != nil || !now.enabled || now.period <= 0 {

@@ -43,6 +43,10 @@ type Config struct {
 	// nil: nobody wants to know.
 	Changed func()
 	Log     *slog.Logger // nil: silent
+
+	// Going says that this Pager takes the place of another one in the same
+	// process: what its rules did is not done again.
+	Going bool
 }
 
 // A Pager runs all rules. See, Delivered and Unreachable never block; the other

@@ -40,7 +40,7 @@ func (p *Pager) load(now time.Time) {
 		if d.page = k.Page; !inc.Active() {
 			d.page = page{}
 		}
-		d.resume = inc.Active()
+		d.resume = inc.Active() && !p.Going
 	}
 }
 

@@ -5,6 +5,8 @@ package commands
 
 import (
 	"context"
+	"log/slog"
+	"time"
 
 	"pipit/agent"
 	"pipit/agent/alarm"
@@ -13,7 +15,7 @@ import (
 )
 
 // A Device is what the commands look at. All fields but Counters, Fields,
-// Outputs, Custom, History, Alarm, Danger, Log, Cameras and Thresholds must be set before a command
+// Outputs, Custom, History, Alarm, Danger, Log, Reload, Cameras and Thresholds must be set before a command
 // runs; the functions may be called from any goroutine and must not block for
 // long.
 type Device struct {
@@ -28,9 +30,11 @@ type Device struct {
 	Alarm    *alarm.Pager    // nil: there are no rules
 	Watch    *watch.Watcher  // nil: nobody watches
 	Danger   Danger
-	Roles    map[string]agent.Role // who may run a command, by its name; of the others the command says it
-	Log      func(n int) []string  // the last lines of the log; nil: they are not kept
-	FullJID  func() string         // where the ad-hoc commands are, "" while offline
+	Roles    map[string]agent.Role           // who may run a command, by its name; of the others the command says it
+	Log      func(n int) []string            // the last lines of the log; nil: they are not kept
+	LogLevel func(slog.Level, time.Duration) // sets the level of the log for a time; set where Log is
+	Reload   func() (string, error)          // begins to put the config in force and says what changes, or why it cannot; nil: off
+	FullJID  func() string                   // where the ad-hoc commands are, "" while offline
 
 	// Cameras take pictures, by the name of their sensor, with their media type.
 	Cameras    map[string]func(context.Context) (data []byte, media string, err error)
@@ -60,6 +64,9 @@ func All(d *Device) []agent.Command {
 	list = append(list, d.who(), d.version())
 	if d.Log != nil {
 		list = append(list, d.log())
+	}
+	if d.Reload != nil {
+		list = append(list, d.reload())
 	}
 	if d.Agent.Staff != nil {
 		list = append(list, d.people(), d.grant(), d.revoke())
@@ -91,6 +98,7 @@ func Names() []string {
 		Alarm:   &alarm.Pager{},
 		Watch:   &watch.Watcher{},
 		Log:     func(int) []string { return nil },
+		Reload:  func() (string, error) { return "", nil },
 		Cameras: map[string]func(context.Context) ([]byte, string, error){"": nil},
 		Danger:  Danger{Restart: some, Reboot: some, Shutdown: some},
 	}

@@ -20,7 +20,7 @@ const (
 )
 
 // Programs runs the commands of the config. Set the fields before the first
-// call and leave them alone afterwards.
+// call and leave them alone afterwards, but for Custom, which only Commands reads.
 //
 //	Agent.Do ──> Command.Run ──> a goroutine of Run: Capture ──> the answer, within 5 s
 //	                                                       └───> Tell, later

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -104,5 +105,38 @@ func TestLog(t *testing.T) {
 	}
 	if _, err := ask(t, d, viewer, "log", nil); !errors.Is(err, agent.ErrUnknown) {
 		t.Errorf("a viewer: %v", err)
+	}
+}
+
+func TestLogLevel(t *testing.T) {
+	const owner = "olga@example.org"
+	d := device()
+	d.Agent.People = map[string]agent.Role{owner: agent.Owner}
+	var level slog.Level
+	var length time.Duration
+	d.Log = func(int) []string { return nil }
+	d.LogLevel = func(l slog.Level, long time.Duration) { level, length = l, long }
+	d.Agent.Commands = All(d)
+	for _, c := range []struct {
+		args   map[string]string
+		level  slog.Level
+		length time.Duration
+		fails  bool
+	}{
+		{map[string]string{"count": "debug", "for": "1h"}, slog.LevelDebug, time.Hour, false},
+		{map[string]string{"count": "WARN"}, slog.LevelWarn, 10 * time.Minute, false},
+		{map[string]string{"count": "5"}, 0, 0, false},
+		{map[string]string{"count": "0"}, 0, 0, true},
+		{map[string]string{"count": "501"}, 0, 0, true},
+		{map[string]string{"count": "loud"}, 0, 0, true},
+		{map[string]string{"count": "info+1"}, 0, 0, true},
+		{map[string]string{"count": "debug", "for": "25h"}, 0, 0, true},
+		{map[string]string{"count": "debug", "for": "1s"}, 0, 0, true},
+		{map[string]string{"count": "debug", "for": "soon"}, 0, 0, true},
+	} {
+		level, length = 0, 0
+		if _, err := ask(t, d, owner, "log", c.args); (err != nil) != c.fails || level != c.level || length != c.length {
+			t.Errorf("%v: %s for %s, %v", c.args, level, length, err)
+		}
 	}
 }

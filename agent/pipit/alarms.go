@@ -13,7 +13,8 @@ import (
 )
 
 // newPager returns what runs the rules of the config, nil when there are none.
-func newPager(cfg *config.Config, a *agent.Agent, state alarm.State, offline func() time.Time, changed func(), log *slog.Logger) *alarm.Pager {
+// going says that they are running already.
+func newPager(cfg *config.Config, a *agent.Agent, state alarm.State, offline func() time.Time, changed func(), going bool, log *slog.Logger) *alarm.Pager {
 	if len(cfg.Rules) == 0 {
 		return nil
 	}
@@ -21,28 +22,23 @@ func newPager(cfg *config.Config, a *agent.Agent, state alarm.State, offline fun
 	for _, r := range cfg.Rooms {
 		rooms = append(rooms, alarm.Room{Name: r.Name, JID: r.JID, Level: r.Level})
 	}
-	p := alarm.New(alarm.Config{
+	return alarm.New(alarm.Config{
 		Show: func(fires, silenced bool, text string) {
 			a.Moods.Set(agent.Mood{Fires: fires, Silenced: silenced, Text: text})
 		},
-		Rooms: rooms, Rules: cfg.Rules, Plan: cfg.Alarms, Agent: a, Raise: a.Raise, State: state, Offline: offline, Changed: changed, Log: log,
+		Rooms: rooms, Rules: cfg.Rules, Plan: cfg.Alarms, Agent: a, Raise: a.Raise, State: state, Offline: offline, Changed: changed, Log: log, Going: going,
 	})
-	a.Seers = append(a.Seers, p.See)
-	a.Events = p
-	return p
 }
 
 // crosses tells whether a rule has another answer for now than for before: such
 // a reading is never held back.
-func crosses(rules []alarm.Rule) func(name string, before, now agent.Value) bool {
-	return func(name string, before, now agent.Value) bool {
-		for _, r := range rules {
-			if r.When.Crosses(name, before, now) || r.Clear != nil && r.Clear.Crosses(name, before, now) {
-				return true
-			}
+func crosses(rules []alarm.Rule, name string, before, now agent.Value) bool {
+	for _, r := range rules {
+		if r.When.Crosses(name, before, now) || r.Clear != nil && r.Clear.Crosses(name, before, now) {
+			return true
 		}
-		return false
 	}
+	return false
 }
 
 // thresholds returns what rules compare a reading with, for its picture.
@@ -60,7 +56,7 @@ func thresholds(rules []alarm.Rule) func(name string) []chart.Threshold {
 // checkActions tells which lines of rules the device could not run.
 func checkActions(cfg *config.Config) error {
 	a := &agent.Agent{}
-	p := newPager(cfg, a, nil, nil, nil, nil)
+	p := newPager(cfg, a, nil, nil, nil, false, nil)
 	if p == nil {
 		return nil
 	}

@@ -56,6 +56,7 @@ func online(ctx context.Context, client *remote.Client) (string, error) {
 
 // talk chats until the input or ctx ends.
 func talk(ctx context.Context, client *remote.Client, in io.Reader, out io.Writer) error {
+	out = onScreen(out)
 	if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return prompt(ctx, client, in, out)
 	}

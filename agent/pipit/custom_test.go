@@ -133,7 +133,7 @@ func TestCheckRefusesAProgramOfOthers(t *testing.T) {
 		t.Errorf("exit %d, %s", code, errs)
 	}
 	path = write(t, dir, "c.toml", "[command.x]\nrun = [\"/nowhere/x\"]\n", 0o600)
-	if code, _, errs := call(t, "check", "--config", path); code != exitOK || !strings.Contains(errs, ":2: command.x.run: there is no /nowhere") {
+	if code, _, errs := call(t, "check", "--offline", "--config", path); code != exitOK || !strings.Contains(errs, ":2: command.x.run: there is no /nowhere") {
 		t.Errorf("a program that is not there: exit %d, %s", code, errs)
 	}
 }

@@ -186,6 +186,7 @@ func demoOwner(ctx context.Context, srv *server.Server, password string, in io.R
 	if err != nil {
 		return err
 	}
+	out = onScreen(out)
 	fmt.Fprintf(out, `You are the owner of %s, on a private Prosody at %s.
 Your own client may join in: owner@%s, password %s, CA %s.
 Try: help, status, read, read sim*, set lamp on, who. Ctrl-D or Ctrl-C ends the demo.

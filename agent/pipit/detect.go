@@ -47,7 +47,7 @@ not allowed to look at is a comment that says what to do.`,
 			if asJSON {
 				return writeJSON(c.OutOrStdout(), found)
 			}
-			return writeTables(c.OutOrStdout(), found, sensorKinds())
+			return writeTables(onPaper(c.OutOrStdout()), found, sensorKinds())
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
@@ -104,18 +104,22 @@ func headline(f sensors.Finding) string {
 func tableOf(name string, s sensors.Suggestion) string {
 	text := "[sensor." + name + "]\nkind = " + tomlString(s.Kind) + "\n"
 	for _, k := range s.Keys {
-		switch v := k.Value.(type) {
-		case int:
-			form := "%d"
-			if k.Name == "address" {
-				form = "0x%02x"
-			}
-			text += fmt.Sprintf("%s = "+form+"\n", k.Name, v)
-		case string:
-			text += k.Name + " = " + tomlString(v) + "\n"
-		}
+		text += k.Name + " = " + tomlValue(k) + "\n"
 	}
 	return text
+}
+
+// tomlValue writes the value of a key, addresses as the tools of I²C do.
+func tomlValue(k sensors.Key) string {
+	n, ok := k.Value.(int)
+	switch {
+	case !ok:
+		text, _ := k.Value.(string)
+		return tomlString(text)
+	case k.Name == "address":
+		return fmt.Sprintf("0x%02x", n)
+	}
+	return strconv.Itoa(n)
 }
 
 // tomlString writes a basic string of TOML; what a driver calls itself is text

@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Exit codes, as documented in the README.
+// Exit codes, as documented in doc/service.md.
 const (
 	exitOK      = 0
 	exitFailed  = 1  // anything not named below
@@ -81,13 +81,14 @@ func rootCommand() *cobra.Command {
 what authorised people ask of it from the XMPP clients they already have.
 
 Exit codes: 0 done, or told to stop; 1 failed, of outputs-safe: an output is not
-safe; 2 wrong arguments, or a config with problems; 3 the login of watch, call or
+safe, of check: something failed, or it was interrupted; 2 wrong arguments, or a config with problems; 3 the login of watch, call or
 chat did not succeed; 4 the device is not there, or refused the command; 75 of
 run: somebody asked for a restart.`,
 		Example: `  pipit demo                                   a private server, a device, a chat with it
   pipit init > config.toml                     a commented config to start from
   pipit detect                                 what is attached to this board, as config to paste
-  pipit check --config config.toml             every problem of a config at once
+  pipit check --config config.toml             every problem of a config, and whether all of it works
+  pipit config show --config config.toml       the config in force, secrets left out
   pipit test-rule config.toml hot 70 85 60     what a rule would do with typed-in values
   pipit run --config config.toml               the agent itself
   pipit watch pi@example.org --jid me@example.org --password-file pw
@@ -102,7 +103,7 @@ run: somebody asked for a restart.`,
 		return &exitError{exitUsage, fmt.Errorf("%w; see %q", err, c.CommandPath()+" --help")}
 	})
 	root.AddCommand(
-		runCommand(), checkCommand(), detectCommand(), readCommand(), kindsCommand(), initCommand(), demoCommand(),
+		runCommand(), checkCommand(), configCommand(), detectCommand(), readCommand(), kindsCommand(), initCommand(), demoCommand(),
 		watchCommand(), callCommand(), chatCommand(), outputsSafeCommand(), testRuleCommand(), versionCommand(),
 	)
 	for _, c := range append(root.Commands(), root) {

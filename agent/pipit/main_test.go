@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,14 +60,22 @@ func TestInitPrintsTheExampleAndItLoads(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "password", "not-a-real-password", 0o600)
 	path := write(t, dir, "config.toml", out, 0o640)
-	code, out, errs = call(t, "check", "--config", path)
-	if code != exitOK || errs != "" {
-		t.Errorf("check of the example: exit %d, %s", code, errs)
+	cfg, err := load(path)
+	if err != nil || len(cfg.Warnings) > 0 {
+		t.Fatal(err, cfg.Warnings)
 	}
 	for _, want := range []string{"system", "owner"} {
-		if !strings.Contains(out, want) {
-			t.Errorf("check does not say %q:\n%s", want, out)
+		if !strings.Contains(cfg.Describe(), want) {
+			t.Errorf("check does not say %q:\n%s", want, cfg.Describe())
 		}
+	}
+	// What a machine may lack is left out.
+	cfg.Device.StateDir = dir
+	cfg.Sensors = slices.DeleteFunc(cfg.Sensors, func(s agent.Task) bool { return s.Kind != "system" && s.Kind != "self" && s.Kind != "sim" })
+	i := newInspection(cfg)
+	i.offline, i.systemctl = true, nil
+	if r := i.run(t.Context()); len(cfg.Sensors) != 3 || r.verdict() != nil {
+		t.Errorf("check of the example: %+v", r)
 	}
 }
 
@@ -105,12 +114,20 @@ func TestRunRefusesABrokenConfig(t *testing.T) {
 func TestExitCodes(t *testing.T) {
 	dir := t.TempDir()
 	password := write(t, dir, "pw", "x", 0o600)
+	alone(t)
+	device := "[device]\nstate_dir = \"" + dir + "\"\n"
+	works := write(t, dir, "works.toml", device+"[sensor.a]\nkind = \"sim\"\n", 0o600)
+	fails := write(t, dir, "fails.toml", device+"[sensor.a]\nkind = \"file\"\npath = \""+dir+"/absent\"\n", 0o600)
+	broken := write(t, dir, "broken.toml", "[device]\nnmae = \"x\"\n", 0o600)
 	for _, c := range []struct {
 		args []string
 		code int
 		says string
 	}{
 		{[]string{"version"}, exitOK, ""},
+		{[]string{"check", "--offline", "--config", works}, exitOK, ""},
+		{[]string{"check", "--offline", "--config", fails}, exitFailed, ""},
+		{[]string{"check", "--offline", "--config", broken}, exitUsage, ":2: "},
 		{nil, exitOK, ""},
 		{[]string{"rnu"}, exitUsage, `unknown command "rnu"`},
 		{[]string{"run", "--cnofig", "x"}, exitUsage, "unknown flag: --cnofig"},

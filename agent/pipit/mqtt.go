@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"pipit/agent"
-	"pipit/agent/alarm"
 	"pipit/agent/config"
 	"pipit/agent/rule"
 	"pipit/bridge"
@@ -17,39 +16,36 @@ import (
 // mqttLink is the MQTT bridge with what it works on; it has no bridge, and does
 // nothing, where the config has no [mqtt].
 type mqttLink struct {
-	cfg    *config.Config
+	cfg    config.MQTT
+	device *running
 	agent  *agent.Agent
 	bridge *bridge.Bridge
 	state  agent.State
 	log    *slog.Logger
 	id     string
 	known  map[string]bridge.Entity // own readings and outputs that were there once; kept; belongs to the bridge's announcing
-
-	// Set by join, before Run.
-	fields  *agent.Fields
-	outputs *agent.Outputs
-	pager   *alarm.Pager
 }
 
-// newMQTT returns the link; join completes it.
-func newMQTT(cfg *config.Config, a *agent.Agent, state agent.State, log *slog.Logger) *mqttLink {
-	m := &mqttLink{cfg: cfg, agent: a, state: state, log: log}
+// newMQTT returns the link. The one before it must have ended: nobody asks what
+// topics may do meanwhile.
+func newMQTT(cfg *config.Config, d *running, state agent.State, log *slog.Logger) *mqttLink {
+	a := d.agent
+	m := &mqttLink{cfg: cfg.MQTT, device: d, agent: a, state: state, log: log}
+	a.MQTT = cfg.MQTT.Commands
 	if cfg.MQTT.Broker == "" {
 		return m
 	}
 	m.id = deviceID(state, log)
-	a.MQTT = cfg.MQTT.Commands
 	c := bridge.Config{
 		Broker: broker(cfg.MQTT), Prefix: cfg.MQTT.Prefix, Device: cfg.MQTT.Device, Plain: cfg.MQTT.Plain, Imports: cfg.MQTT.Imports,
 		Agent: a, State: state, Log: log, Alerts: m.alerts,
-		Put:     func(r agent.Reading) { m.fields.Put(r) },
-		Changed: func(name string) { m.outputs.Changed(name) }, Configured: m.configured, Own: ownNames(cfg),
+		Put:     d.fields.Put,
+		Changed: func(name string) { d.outputs.Load().Changed(name) }, Configured: m.configured, Own: m.own,
 	}
 	if cfg.MQTT.HomeAssistant != "" {
 		c.Announce, c.Entities = m.face, m.entities
 	}
 	m.bridge = bridge.New(c)
-	a.Seers = append(a.Seers, m.bridge.See)
 	return m
 }
 
@@ -58,10 +54,6 @@ func broker(m config.MQTT) bridge.Broker {
 		URL: m.Broker, User: m.User, Password: m.Password.Reveal(), ClientID: m.ClientID,
 		RootCAs: m.RootCAs, Certificate: m.Certificate, Keepalive: m.Keepalive,
 	}
-}
-
-func (m *mqttLink) join(fields *agent.Fields, outputs *agent.Outputs, pager *alarm.Pager) {
-	m.fields, m.outputs, m.pager = fields, outputs, pager
 }
 
 // Run keeps the link up until ctx ends.
@@ -88,10 +80,11 @@ func (m *mqttLink) alertsChanged() {
 
 // alerts returns the rules that fire.
 func (m *mqttLink) alerts() (list []bridge.Alert) {
-	if m.pager == nil {
+	pager := m.device.pager.Load()
+	if pager == nil {
 		return nil
 	}
-	for _, s := range m.pager.Standings() {
+	for _, s := range pager.Standings() {
 		if s.Phase != rule.Firing && s.Phase != rule.Acked {
 			continue
 		}
@@ -105,8 +98,8 @@ func (m *mqttLink) alerts() (list []bridge.Alert) {
 // face is what Home Assistant is told of the device.
 func (m *mqttLink) face() bridge.Face {
 	return bridge.Face{
-		ID: m.id, Name: m.agent.Name, Area: m.agent.Location, Version: m.agent.Version, Base: m.cfg.MQTT.Prefix + "/" + m.cfg.MQTT.Device,
-		Discovery: m.cfg.MQTT.HomeAssistant, Set: m.cfg.MQTT.Commands >= agent.Operator,
+		ID: m.id, Name: m.agent.Name, Area: m.agent.Location, Version: m.agent.Version, Base: m.cfg.Prefix + "/" + m.cfg.Device,
+		Discovery: m.cfg.HomeAssistant, Set: m.cfg.Commands >= agent.Operator,
 	}
 }
 

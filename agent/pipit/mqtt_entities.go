@@ -12,42 +12,32 @@ import (
 	"time"
 
 	"pipit/agent"
-	"pipit/agent/config"
 	"pipit/bridge"
 )
 
-// ownNames are the names that no topic of others may take.
-func ownNames(cfg *config.Config) map[string]bool {
-	names := make(map[string]bool)
-	for _, t := range cfg.Sensors {
-		names[t.Name] = true
-	}
-	for _, t := range cfg.Outputs {
-		names[t.Name] = true
-	}
-	return names
-}
+// own tells whether no topic of others may take a name.
+func (m *mqttLink) own(name string) bool { return m.sensor(name) != nil || m.output(name) != nil }
 
 // configured tells whether the config has what gives a reading.
 func (m *mqttLink) configured(name string) bool {
 	first, _, _ := strings.Cut(name, ".")
 	imported := func(i agent.Import) bool { return i.As != "" || i.Name == first }
-	return m.sensor(first) != nil || m.output(name) != nil || slices.ContainsFunc(m.cfg.MQTT.Imports, imported)
+	return m.sensor(first) != nil || m.output(name) != nil || slices.ContainsFunc(m.cfg.Imports, imported)
 }
 
 func (m *mqttLink) sensor(name string) *agent.Task {
-	for i, t := range m.cfg.Sensors {
+	for _, t := range m.device.cfg.Load().Sensors {
 		if t.Name == name {
-			return &m.cfg.Sensors[i]
+			return &t
 		}
 	}
 	return nil
 }
 
 func (m *mqttLink) output(name string) *agent.OutputTask {
-	for i, t := range m.cfg.Outputs {
+	for _, t := range m.device.cfg.Load().Outputs {
 		if t.Name == name {
-			return &m.cfg.Outputs[i]
+			return &t
 		}
 	}
 	return nil
@@ -75,7 +65,7 @@ func (m *mqttLink) entities() (list []bridge.Entity) {
 		case o != nil:
 			e.Output, e.Unit = &bridge.OutputEntity{Min: o.Min, Max: o.Max}, o.Unit
 		case t != nil:
-			e.Expire = expireAfter(agent.Beat(m.cfg.Fields, name, t.Every))
+			e.Expire = expireAfter(agent.Beat(m.device.cfg.Load().Fields, name, t.Every))
 		default:
 			delete(m.known, name)
 			continue

@@ -36,7 +36,11 @@ func TestEntitiesStay(t *testing.T) {
 		Fields:  []agent.FieldRule{{Glob: "boiler", Field: agent.Field{Change: change}}},
 	}
 	state := keeps{}
-	start := func() *mqttLink { return newMQTT(cfg, &agent.Agent{Name: "x"}, state, slog.New(slog.DiscardHandler)) }
+	start := func() *mqttLink {
+		d := &running{agent: &agent.Agent{Name: "x"}}
+		d.cfg.Store(cfg)
+		return newMQTT(cfg, d, state, slog.New(slog.DiscardHandler))
+	}
 	first := start()
 	if got := first.entities(); len(got) != 0 {
 		t.Errorf("nothing is known, and %+v", got)

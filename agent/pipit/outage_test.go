@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,7 +23,12 @@ const asProgram = "PIPIT_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		os.Exit(execute(context.Background(), os.Args[1:]))
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+		defer stop()
+		os.Exit(execute(ctx, os.Args[1:]))
+	}
+	if dir := os.Getenv(asCrasher); dir != "" {
+		crash(dir)
 	}
 	os.Exit(m.Run())
 }

@@ -101,6 +101,6 @@ func (r timedReading) write(out io.Writer, asJSON bool) error {
 	if r.read {
 		line += fmt.Sprintf(" [%.1f ms]", ms)
 	}
-	_, err := fmt.Fprintln(out, line)
+	_, err := fmt.Fprintln(onScreen(out), line)
 	return err
 }

@@ -22,6 +22,7 @@ type lounge struct {
 
 // TestRooms talks to a device in rooms as people of each role do.
 func TestRooms(t *testing.T) {
+	t.Parallel()
 	xmpptest.BothAtOnce(t, func(t *testing.T, s *server.Server) {
 		l := &lounge{owner: xmpptest.Slixmpp(t, s, "owner/phone"), operator: xmpptest.Slixmpp(t, s, "operator/phone"), stranger: xmpptest.Slixmpp(t, s, "stranger/x")}
 		config := ""

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"runtime"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,31 +37,34 @@ const oneProcessor = 1
 
 func runCommand() *cobra.Command {
 	var path string
+	host := sensors.NewHost("/")
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "run the agent until it is interrupted",
 		Long: `Run reads the sensors, publishes the readings and answers people until it gets
 SIGINT or SIGTERM. It keeps running, and keeps sensing, while the server is away.
-A config with problems never starts: see "pipit check".
+A config with problems never starts: see "pipit check". SIGHUP, and the command
+reload, read the config again: what changed in it is restarted, and one with
+problems leaves the old one in force.
 One processor is enough for it; the environment variable GOMAXPROCS sets more.`,
 		Example: "  pipit run --config config.toml",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := load(path)
+			from := source{load: func() (*config.Config, error) { return loadAgent(path, host) }, hup: hangups(c.Context())}
+			cfg, err := from.load()
 			if err != nil {
 				return err
 			}
-			log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: cfg.Device.LogLevel}))
+			level := new(slog.LevelVar)
+			level.Set(cfg.Device.LogLevel)
+			log := slog.New(logHandler(level))
 			for _, w := range cfg.Warnings {
 				log.Warn(w)
-			}
-			if cfg.XMPP.JID == "" {
-				return &exitError{exitUsage, fmt.Errorf("%s has no [xmpp]: add jid and password_file, or use \"pipit read\"", path)}
 			}
 			if os.Getenv("GOMAXPROCS") == "" {
 				runtime.GOMAXPROCS(oneProcessor)
 			}
-			err = run(c.Context(), cfg, &agent.Limits{}, log)
+			err = runFrom(c.Context(), cfg, from, &agent.Limits{}, log, level)
 			if errors.Is(err, errRestart) {
 				return &exitError{exitRestart, nil}
 			}
@@ -74,9 +79,27 @@ func configFlag(c *cobra.Command, path *string) {
 	c.Flags().StringVarP(path, "config", "c", defaultConfig, "the config file")
 }
 
+// hangups returns SIGHUPs until ctx ends.
+func hangups(ctx context.Context) <-chan os.Signal {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
+	context.AfterFunc(ctx, func() { signal.Stop(c) })
+	return c
+}
+
+// loadAgent reads a config that the agent can run with.
+func loadAgent(path string, host *sensors.Host) (*config.Config, error) {
+	cfg, err := loadOn(path, host)
+	if err == nil && cfg.XMPP.JID == "" {
+		return nil, &exitError{exitUsage, fmt.Errorf("%s has no [xmpp]: add jid and password_file, or use \"pipit read\"", path)}
+	}
+	return cfg, err
+}
+
 // load reads a config. Its problems end the program with exit code 2.
-func load(path string) (*config.Config, error) {
-	host := sensors.NewHost("/")
+func load(path string) (*config.Config, error) { return loadOn(path, sensors.NewHost("/")) }
+
+func loadOn(path string, host *sensors.Host) (*config.Config, error) {
 	cfg, err := config.Load(path, configEnv(host))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, &exitError{exitUsage, fmt.Errorf("%w; \"pipit init > %s\" makes one to start from", err, path)}
@@ -125,8 +148,16 @@ func configEnv(host *sensors.Host) config.Env {
 // run joins the parts and lets them work until ctx ends. limits bounds how often
 // people may ask.
 func run(ctx context.Context, cfg *config.Config, limits *agent.Limits, log *slog.Logger) error {
-	lines := &logRing{}
-	log = slog.New(slog.NewMultiHandler(log.Handler(), slog.NewTextHandler(lines, &slog.HandlerOptions{Level: cfg.Device.LogLevel})))
+	level := new(slog.LevelVar)
+	level.Set(cfg.Device.LogLevel)
+	return runFrom(ctx, cfg, source{}, limits, log, level)
+}
+
+// runFrom is run with a config that may change, in a log whose level is level.
+func runFrom(ctx context.Context, cfg *config.Config, from source, limits *agent.Limits, log *slog.Logger, level *slog.LevelVar) error {
+	logs := newLogs(level)
+	folded := newFolder()
+	log = slog.New(folded.over(slog.NewMultiHandler(log.Handler(), slog.NewTextHandler(&logs.logRing, &slog.HandlerOptions{Level: level}))))
 	clock := newClock(cfg.Device, log)
 	st, err := store.Open(cfg.Device.StateDir, store.Options{
 		Flush: cfg.Device.Flush, Keep: cfg.Device.Keep, MaxSize: cfg.Device.MaxSize, Log: log, Believed: clock.Sane,
@@ -134,9 +165,30 @@ func run(ctx context.Context, cfg *config.Config, limits *agent.Limits, log *slo
 	if err != nil {
 		return fmt.Errorf("state_dir %s: %w", cfg.Device.StateDir, err)
 	}
+	catchCrash(cfg.Device.StateDir, st, log)
 	if clock != nil {
 		clock.Newest = st.Newest()
 	}
+	d := newRunning(cfg, st, clock, limits, logs, log)
+	if from.load != nil {
+		r := newReloader(from, d, log)
+		d.commands.Reload = r.ask
+		d.crew.put("reload", r.Run)
+	}
+	d.exchange(cfg, func() {})
+	d.service.begin()
+	if slices.ContainsFunc(cfg.Outputs, func(t agent.OutputTask) bool { return t.Kind == "gpio" }) {
+		log.Info("gpio outputs", "note", sensors.NewHost("/").CrashNote())
+	}
+	log.Info("starting", "version", version(), "device", d.agent.Name, "sensors", len(cfg.Sensors), "outputs", len(cfg.Outputs), "people", len(cfg.People))
+	err = errors.Join(d.crew.Run(ctx), st.Close())
+	log.Info("stopped")
+	folded.end()
+	return err
+}
+
+// newRunning makes what stays when the config changes; exchange adds the rest.
+func newRunning(cfg *config.Config, st *store.Store, clock *agent.Clock, limits *agent.Limits, logs *logs, log *slog.Logger) *running {
 	staff, err := agent.NewPeople(cfg.People, st, jid.ParseAccount)
 	if err != nil {
 		log.Warn("not all grants are in force", "error", err)
@@ -148,46 +200,25 @@ func run(ctx context.Context, cfg *config.Config, limits *agent.Limits, log *slo
 	cfg.Device.Codes.Restore(st)
 	a.Audit, a.Limits = agent.NewAudit(st, log), limits
 	a.Outside = agent.NewStrangers(a.Tell, a.Owners)
-	link := xmpp.New(xmpp.Config{
-		JID: cfg.XMPP.JID, Resource: cfg.XMPP.Resource, Password: reveal(cfg.XMPP.Password),
-		Server: cfg.XMPP.Server, DirectTLS: cfg.XMPP.DirectTLS, RootCAs: cfg.XMPP.RootCAs, AllowPlain: cfg.XMPP.AllowPlain,
-		PubSub: cfg.XMPP.PubSub, Access: cfg.XMPP.Access, Summary: cfg.Device.Summary, Interval: slowest(cfg.Sensors),
-		Rooms: rooms(cfg.Rooms), Face: faceOf(cfg.Device), State: st,
-	}, a, log)
-	mqtt := newMQTT(cfg, a, st, log)
-	fields := &agent.Fields{Rules: slices.Concat(importRules(cfg.MQTT.Imports), cfg.Fields), Next: a.Put, Refresh: a.Refresh, Crosses: crosses(cfg.Rules), Log: log}
-	pager := newPager(cfg, a, st, link.OfflineSince, mqtt.alertsChanged, log)
-	outputs := &agent.Outputs{Tasks: allOutputs(cfg, mqtt), Put: a.Put, Board: &a.Board, Offline: link.OfflineSince, State: st, Log: log}
-	mqtt.join(fields, outputs, pager)
-	status := func() []string {
-		return slices.Concat(link.Status(), mqtt.Status(), clock.Status(), storeStatus(st.Stats()))
+	d := &running{agent: a, store: st, logs: logs, log: log, again: newRestarter(), pollers: make(map[string]*agent.Poller)}
+	a.Events, a.Seers = d, []func(agent.Reading){d.see}
+	d.health = &health{store: st.Stats, link: d.counters, log: log}
+	d.service = newService(d.watchLink, a.Loops.Stuck, len(cfg.Sensors), log)
+	d.fields = &agent.Fields{Next: a.Put, Refresh: a.Refresh, Crosses: d.crosses, Log: log}
+	d.programs = &commands.Programs{Capture: sensors.NewHost("/").Capture, Tell: a.Tell, Log: log}
+	watcher := newWatcher(a, st, d.offlineSince, log)
+	d.commands = commands.Device{
+		Agent: a, Status: d.status, Counters: d.health.lines, Fields: d.fields, Custom: d.programs, Log: logs.last, LogLevel: logs.raise,
+		History: st, Watch: watcher, FullJID: func() string { return d.link.Load().FullJID() },
 	}
-	h := &health{store: st.Stats, link: func() linkCounters { return linkCounters(link.Counters()) }, log: log}
-	bindSelf(cfg.Sensors, h)
-	again := newRestarter()
-	watcher := newWatcher(a, st, link, log)
-	programs := &commands.Programs{Custom: cfg.Commands, Capture: sensors.NewHost("/").Capture, Tell: a.Tell, Log: log}
-	a.Commands = commands.All(&commands.Device{
-		Agent: a, Status: status, Counters: h.lines, Sensors: cfg.Sensors, Fields: fields, Outputs: outputs, Custom: programs,
-		Cameras: cameras(cfg.Sensors), Log: lines.last,
-		Roles: cfg.Roles, History: st, Thresholds: thresholds(cfg.Rules), Alarm: pager, Watch: watcher, Danger: danger(cfg.Device, sensors.NewHost("/").Run, again), FullJID: link.FullJID,
-	})
-	remove := func(name string) {
-		fields.Remove(name)
-		a.Board.Remove(name)
+	for name, part := range map[string]func(context.Context) error{
+		"clock": clock.Run, "fields": d.fields.Run, "programs": d.programs.Run, "watches": watcher.Run, "counters": d.health.Run,
+		"restart": d.again.Run, "audit": a.Audit.Run, "strangers": a.Outside.Run, "store": st.Run, "log": logs.Run,
+		"service": d.service.Run,
+	} {
+		d.crew.put(name, part)
 	}
-	poller := &agent.Poller{Tasks: cfg.Sensors, Seed: cfg.XMPP.JID, Put: fields.Put, Remove: remove, Log: log}
-
-	if slices.ContainsFunc(cfg.Outputs, func(t agent.OutputTask) bool { return t.Kind == "gpio" }) {
-		log.Info("gpio outputs", "note", sensors.NewHost("/").CrashNote())
-	}
-	log.Info("starting", "version", version(), "device", a.Name, "sensors", len(cfg.Sensors), "outputs", len(cfg.Outputs), "people", len(cfg.People))
-	defer log.Info("stopped")
-	parts := []func(context.Context) error{clock.Run, outputs.Run, fields.Run, poller.Run, programs.Run, watcher.Run, link.Run, h.Run, again.Run, mqtt.Run, a.Audit.Run, a.Outside.Run, st.Run}
-	if pager != nil {
-		parts = append(parts, pager.Run)
-	}
-	return errors.Join(together(ctx, parts...), st.Close())
+	return d
 }
 
 // newClock returns the clock of a device, nil for one that is trusted.
@@ -199,8 +230,8 @@ func newClock(d config.Device, log *slog.Logger) *agent.Clock {
 }
 
 // newWatcher returns what tells people about the readings that they watch.
-func newWatcher(a *agent.Agent, st *store.Store, link *xmpp.Link, log *slog.Logger) *watch.Watcher {
-	w, err := watch.New(a, st, link.OfflineSince)
+func newWatcher(a *agent.Agent, st *store.Store, offline func() time.Time, log *slog.Logger) *watch.Watcher {
+	w, err := watch.New(a, st, offline)
 	if err != nil {
 		log.Warn("not all watches are in force", "error", err)
 	}

@@ -123,10 +123,13 @@ func (s *self) Read(context.Context) ([]agent.Reading, error) {
 	}
 	list := selfReadings(processCounters())
 	for i, r := range list[:agentFields] {
-		list[i] = agent.Reading{Name: r.Name, Quality: agent.Missing, Reason: "known to a running agent only"}
+		list[i] = agent.Reading{Name: r.Name, Quality: agent.Missing, Reason: agentOnly}
 	}
 	return list, nil
 }
+
+// agentOnly is the reason of a field where no agent runs.
+const agentOnly = "known to a running agent only"
 
 // agentFields is how many of selfReadings are of the agent, the rest is of any process.
 const agentFields = 7

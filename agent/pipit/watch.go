@@ -58,19 +58,18 @@ func within(ctx context.Context, d time.Duration) (context.Context, context.Canc
 
 // shower returns how readings are shown on out.
 func shower(out io.Writer, asJSON bool) func(agent.Reading) error {
-	if f, ok := out.(*os.File); ok && !asJSON && term.IsTerminal(int(f.Fd())) {
+	if f, ok := out.(*os.File); ok && !asJSON && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
 		return (&table{out: f, latest: &agent.Board{}}).show
 	}
 	return func(r agent.Reading) error {
-		line := lineOf(r)
-		if asJSON {
-			b, err := json.Marshal(jsonOf(r))
-			if err != nil {
-				return err
-			}
-			line = string(b)
+		if !asJSON {
+			_, err := fmt.Fprintln(onScreen(out), lineOf(r))
+			return err
 		}
-		_, err := fmt.Fprintln(out, line)
+		b, err := json.Marshal(jsonOf(r))
+		if err == nil {
+			_, err = fmt.Fprintln(out, string(b))
+		}
 		return err
 	}
 }
@@ -133,10 +132,8 @@ type table struct {
 
 func (t *table) show(r agent.Reading) error {
 	t.latest.Put(r)
-	width, height, err := term.GetSize(int(t.out.Fd()))
-	if err != nil || width < 20 {
-		width, height = 80, 24
-	}
+	width, height := sizeOf(t.out)
+	ascii := !speaksUTF8(os.Getenv)
 	all := t.latest.All()
 	var b strings.Builder
 	if t.lines > 0 {
@@ -144,9 +141,8 @@ func (t *table) show(r agent.Reading) error {
 	}
 	t.lines = min(len(all), max(1, height-2))
 	for _, r := range all[:t.lines] {
-		line := []rune(fmt.Sprintf("%-32s %-20s %s", r.Name, clean(r.Display()), r.Time.Local().Format(time.TimeOnly)))
-		b.WriteString("\x1b[2K" + string(line[:min(len(line), width-1)]) + "\n")
+		b.WriteString("\x1b[2K" + row(r, width-1, ascii) + "\n")
 	}
-	_, err = io.WriteString(t.out, b.String())
+	_, err := io.WriteString(t.out, b.String())
 	return err
 }
