@@ -18,6 +18,7 @@ require (
 	mellium.im/xmpp v0.23.0
 	periph.io/x/conn/v3 v3.7.3
 	periph.io/x/devices/v3 v3.7.4
+	rsc.io/qr v0.2.0
 )
 
 require (

@@ -30,6 +30,7 @@ var owners = []struct {
 	{"github.com/BurntSushi/toml", "agent/config", false},
 	{"github.com/spf13/cobra", "agent/pipit", false},
 	{"golang.org/x/term", "agent/pipit", false},
+	{"rsc.io/qr", "agent/pipit", false},
 	{"go.etcd.io/bbolt", "agent/store", false},
 	{"golang.org/x/image/", "agent/chart", false},
 	{"periph.io/", "sensors", true},
@@ -42,7 +43,7 @@ var owners = []struct {
 const testOnly = "github.com/google/go-cmp"
 
 // bare folders import neither a third party nor another package of ours.
-var bare = []string{"agent", "agent/jsonpath", "agent/xmpp/wire"}
+var bare = []string{"agent", "agent/diag", "agent/jsonpath", "agent/xmpp/wire"}
 
 // arrows says which of our packages a folder may import; a name that ends in
 // "/..." stands for the folder and all below it. A folder itself is always
@@ -52,6 +53,7 @@ var arrows = []struct{ from, to string }{
 	{"agent/config", "agent agent/rule agent/alarm agent/jsonpath"},
 	{"agent/commands", "agent agent/store agent/chart agent/rule agent/alarm agent/watch"},
 	{"agent/store", "agent"},
+	{"agent/diag", ""},
 	{"agent/chart", "agent"},
 	{"agent/rule", "agent"},
 	{"agent/jsonpath", ""},

@@ -85,6 +85,7 @@ safe, of check: something failed, or it was interrupted; 2 wrong arguments, or a
 chat did not succeed; 4 the device is not there, or refused the command; 75 of
 run: somebody asked for a restart.`,
 		Example: `  pipit demo                                   a private server, a device, a chat with it
+  sudo pipit setup                             asks for the accounts, tries them, writes the config
   pipit init > config.toml                     a commented config to start from
   pipit detect                                 what is attached to this board, as config to paste
   pipit check --config config.toml             every problem of a config, and whether all of it works
@@ -103,7 +104,7 @@ run: somebody asked for a restart.`,
 		return &exitError{exitUsage, fmt.Errorf("%w; see %q", err, c.CommandPath()+" --help")}
 	})
 	root.AddCommand(
-		runCommand(), checkCommand(), configCommand(), detectCommand(), readCommand(), kindsCommand(), initCommand(), demoCommand(),
+		runCommand(), checkCommand(), configCommand(), detectCommand(), readCommand(), kindsCommand(), initCommand(), setupCommand(), demoCommand(),
 		watchCommand(), callCommand(), chatCommand(), outputsSafeCommand(), testRuleCommand(), versionCommand(),
 	)
 	for _, c := range append(root.Commands(), root) {
