@@ -1,27 +1,50 @@
 package main
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
-	"pipit/bridge"
+	"pipit/agent/config"
 )
 
 func checkCommand() *cobra.Command {
 	var path string
-	var offline bool
+	var offline, asJSON bool
 	c := &cobra.Command{
 		Use:   "check",
-		Short: "check a config and print every problem, or what would run",
-		Long: `Check reads a config without starting anything. A good one is described and the
-exit code is 0. Otherwise every problem is printed as FILE:LINE: key: what is
-wrong, and the exit code is 2. With [mqtt] it also logs in to the broker beside
-an agent that runs, and publishes to the topic probe below the device's own to
-see that it arrives; if that fails the exit code is 1. --offline leaves it out.`,
-		Example: "  pipit check --config config.toml",
-		Args:    cobra.NoArgs,
+		Short: "check a config, and that all it names is there and works",
+		Long: `Check reads a config and tries what it names, for at most a minute, without
+starting anything: file, secrets, DNS, TCP, TLS, certificate, login, stream
+management, the device's nodes on PubSub or PEP, upload, rooms, sensors, outputs,
+MQTT, clock, disk (for the user that the service runs as) and systemd unit. It
+disturbs no agent that runs: it logs in beside it, with another resource and
+without presence, joins no room, switches no output, and leaves alone what the
+agent holds, such as I2C chips, serial ports and GPIO lines. With [mqtt] it
+publishes to probe below the device's own topic.
+
+Each node is ok, warning, failed with what to do, or skipped: not in the config,
+or not tried, as it needs another one that failed. Lines are folded at the width
+of the terminal, or at COLUMNS. There is colour on a terminal only, and none with
+NO_COLOR or TERM=dumb. Without a UTF-8 locale (LC_ALL, LC_CTYPE, LANG) the output
+is ASCII. None of the config's secrets is in it, also not where a server says one.
+
+--json prints one object: config, version, result (ok, warning or failed),
+interrupted (true or false), and nodes, a list of id, parent, state, text and
+hint; the last is there only where there is something to do, parent only below
+another node. The ids stay as they are from version to version, the texts do not.
+
+Exit codes: 0 all is ok or a warning; 1 something failed, or it was interrupted,
+and then what was found until then is printed; 2 the config has problems, each
+printed as FILE:LINE: key: what is wrong.`,
+		Example: `  pipit check --config config.toml
+  pipit check --config config.toml --offline
+  pipit check --config config.toml --json | jq -r '.nodes[] | select(.state == "failed") | .id'`,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := load(path)
 			if err != nil {
@@ -29,20 +52,70 @@ see that it arrives; if that fails the exit code is 1. --offline leaves it out.`
 				return &exitError{exitUsage, nil}
 			}
 			for _, w := range cfg.Warnings {
-				io.WriteString(c.ErrOrStderr(), "warning: "+w+"\n")
+				io.WriteString(c.ErrOrStderr(), "warning: "+cfg.Hide(w)+"\n")
 			}
-			if _, err = io.WriteString(c.OutOrStdout(), cfg.Describe()+"\n"); err != nil || offline || cfg.MQTT.Broker == "" {
+			i := newInspection(cfg)
+			i.offline = offline
+			r := i.run(c.Context())
+			if asJSON {
+				err = json.NewEncoder(c.OutOrStdout()).Encode(r)
+			} else {
+				err = r.write(c.OutOrStdout(), pageOf(c.OutOrStdout(), os.Getenv), cfg)
+			}
+			if err != nil {
 				return err
 			}
-			base := cfg.MQTT.Prefix + "/" + cfg.MQTT.Device
-			if err := bridge.Probe(c.Context(), broker(cfg.MQTT), base); err != nil {
-				return fmt.Errorf("mqtt: %w", err)
-			}
-			_, err = io.WriteString(c.OutOrStdout(), "mqtt    the broker takes and delivers what is below "+base+"\n")
-			return err
+			return r.verdict()
 		},
 	}
 	c.Flags().BoolVar(&offline, "offline", false, "connect to nothing")
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
 	configFlag(c, &path)
 	return c
+}
+
+// A result is what check found.
+type result struct {
+	Config      string    `json:"config"`
+	Version     string    `json:"version"`
+	Result      string    `json:"result"` // the worst state
+	Interrupted bool      `json:"interrupted"`
+	Nodes       []finding `json:"nodes"`
+}
+
+// newResult sums findings up and takes secrets out of them.
+func newResult(cfg *config.Config, list []finding, interrupted bool) *result {
+	list = ordered(list, "")
+	worst(list)
+	r := &result{Config: cfg.Path, Version: version(), Result: stateOK, Interrupted: interrupted, Nodes: list}
+	for _, state := range []string{stateWarning, stateFailed} {
+		if count(list, state) > 0 {
+			r.Result = state
+		}
+	}
+	for i := range list {
+		list[i].Text, list[i].Hint = cfg.Hide(clean(list[i].Text)), cfg.Hide(clean(list[i].Hint))
+	}
+	return r
+}
+
+// write writes what would run, and the tree.
+func (r *result) write(out io.Writer, p page, cfg *config.Config) error {
+	sum := fmt.Sprintf("failed: %d, warnings: %d", count(r.Nodes, stateFailed), count(r.Nodes, stateWarning))
+	if r.Interrupted {
+		sum += ", interrupted: not all was tried"
+	}
+	_, err := io.WriteString(out, p.text(cfg.Hide(cfg.Describe())+"\n\n")+p.draw(r.Nodes)+"\n"+p.text(sum+"\n"))
+	return err
+}
+
+// verdict is the error with the exit code.
+func (r *result) verdict() error {
+	switch {
+	case r.Interrupted:
+		return &exitError{exitFailed, errors.New("interrupted: not all was tried")}
+	case r.Result == stateFailed:
+		return &exitError{exitFailed, nil}
+	}
+	return nil
 }
