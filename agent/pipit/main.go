@@ -90,6 +90,7 @@ run: somebody asked for a restart.`,
   pipit detect                                 what is attached to this board, as config to paste
   pipit check --config config.toml             every problem of a config, and whether all of it works
   pipit config show --config config.toml       the config in force, secrets left out
+  pipit diag                                   one file for a bug report, secrets left out
   pipit test-rule config.toml hot 70 85 60     what a rule would do with typed-in values
   pipit run --config config.toml               the agent itself
   pipit watch pi@example.org --jid me@example.org --password-file pw
@@ -104,7 +105,7 @@ run: somebody asked for a restart.`,
 		return &exitError{exitUsage, fmt.Errorf("%w; see %q", err, c.CommandPath()+" --help")}
 	})
 	root.AddCommand(
-		runCommand(), checkCommand(), configCommand(), detectCommand(), readCommand(), kindsCommand(), initCommand(), setupCommand(), demoCommand(),
+		runCommand(), checkCommand(), configCommand(), detectCommand(), readCommand(), kindsCommand(), initCommand(), setupCommand(), diagCommand(), demoCommand(),
 		watchCommand(), callCommand(), chatCommand(), outputsSafeCommand(), testRuleCommand(), versionCommand(),
 	)
 	for _, c := range append(root.Commands(), root) {
