@@ -142,7 +142,7 @@ func TestSetupLists(t *testing.T) {
 	const server = " prosody lua-sec lua-event lua-unbound"
 	for group, list := range map[string]string{
 		"test": server + " prosody-modules lua-readline lua-zlib ejabberd mosquitto mosquitto-clients python3-slixmpp" +
-			" qemu-user-static gcc libc6-dev ca-certificates git",
+			" systemd qemu-user-static gcc libc6-dev ca-certificates git",
 		"emulate": server + " python3-slixmpp qemu-system-arm xz-utils ca-certificates git",
 	} {
 		_, _, calls := machine{uid: "0"}.setup(t, group)
