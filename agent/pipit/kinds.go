@@ -75,7 +75,7 @@ func kindExample(name string) (string, error) {
 	return "", fmt.Errorf("there is no kind %q: %s", name, hint)
 }
 
-// kindsMarkdown is the part of the README between its two marks.
+// kindsMarkdown is the part of doc/sensors.md between its two marks.
 func kindsMarkdown() string {
 	var b strings.Builder
 	for _, d := range kindDocs() {

@@ -9,32 +9,32 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write the README's section of kinds anew")
+var update = flag.Bool("update", false, "write the document's section of kinds anew")
 
-const readme = "../../README.md"
+const document = "../../doc/sensors.md"
 
-// The README's section is what the kinds say of themselves.
-// To write it anew: go test ./agent/pipit -run TestREADMEHasTheKinds -update
-func TestREADMEHasTheKinds(t *testing.T) {
-	const begin, end = "<!-- kinds: generated, see TestREADMEHasTheKinds -->\n", "<!-- /kinds -->\n"
-	data, err := os.ReadFile(readme)
+// The section of doc/sensors.md is what the kinds say of themselves.
+// To write it anew: go test ./agent/pipit -run TestDocumentHasTheKinds -update
+func TestDocumentHasTheKinds(t *testing.T) {
+	const begin, end = "<!-- kinds: generated, see TestDocumentHasTheKinds -->\n", "<!-- /kinds -->\n"
+	data, err := os.ReadFile(document)
 	if err != nil {
 		t.Fatal(err)
 	}
 	before, rest, ok := strings.Cut(string(data), begin)
 	got, after, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		t.Fatalf("README.md has no marks %q and %q", begin, end)
+		t.Fatalf("doc/sensors.md has no marks %q and %q", begin, end)
 	}
 	want := kindsMarkdown()
 	if *update {
-		if err := os.WriteFile(readme, []byte(before+begin+want+end+after), 0o644); err != nil {
+		if err := os.WriteFile(document, []byte(before+begin+want+end+after), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("run: go test ./agent/pipit -run TestREADMEHasTheKinds -update\n%s", diff)
+		t.Errorf("run: go test ./agent/pipit -run TestDocumentHasTheKinds -update\n%s", diff)
 	}
 }
 
