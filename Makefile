@@ -10,7 +10,7 @@ ARGS =
 BUILDVCS = $(shell git rev-parse --verify -q HEAD >/dev/null 2>&1 && echo auto || echo false)
 
 .NOTPARALLEL:
-.PHONY: build demo test emulate lint cross bench soak fuzz clean help
+.PHONY: build demo test emulate lint cross package bench soak fuzz clean help
 
 build: ## the pipit binary for this machine
 	CGO_ENABLED=0 go build -trimpath -buildvcs=$(BUILDVCS) -o pipit ./agent/pipit
@@ -23,7 +23,7 @@ demo: ## a private server, this machine as a device and a chat with it (ARGS="--
 test: ## everything CI checks: packages, lint, cross builds, all tests with the race detector
 	.ci/setup test
 	$(MAKE) --no-print-directory lint cross
-	go test -race -count=1 ./...
+	go test -race -count=1 -parallel 4 ./...
 
 emulate: ## pipit on emulated boards: a Raspberry Pi Zero and an AST2600 (downloads 90 MB once)
 	.ci/setup emulate
@@ -39,6 +39,9 @@ lint: ## gofmt, go vet, staticcheck
 
 cross: ## static binaries for all boards in dist/, with SHA256SUMS
 	cross/build
+
+package: ## deb, rpm and apk for all boards in dist/packages/, the same bytes for the same commit
+	go run ./cross/pack -o dist/packages
 
 bench: ## what Pipit promises, measured: one table (ARGS="-only publish")
 	.ci/setup test
