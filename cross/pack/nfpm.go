@@ -86,7 +86,6 @@ func (s stage) config(m machine, f format, version string, at time.Time) map[str
 		"name": "pipit", "arch": m.nfpm, "platform": "linux", "version": version, "version_schema": "none",
 		"section": "net", "priority": "optional", "license": "Apache-2.0", "mtime": at.Format(time.RFC3339),
 		"maintainer":  "The Pipit authors <pipit@example.org>",
-		"homepage":    "https://pipit.example.org",
 		"description": "device agent that speaks XMPP\nReads the sensors of a Linux board, publishes them over XMPP, and does what\nauthorised people ask of it from the XMPP clients they already have.",
 		"recommends":  []string{"ca-certificates"},
 		"contents":    s.contents(f, at),
