@@ -219,8 +219,11 @@ func (d *device) logged(text, want string) string {
 // detects runs pipit detect, which must print these.
 func (d *device) detects(want ...string) { d.prints("pipit detect", want) }
 
-// reads runs pipit read with the board's config.
-func (d *device) reads(want ...string) { d.prints("pipit read --config /etc/pipit/config.toml", want) }
+// reads runs pipit read with the board's config. The console is a terminal, which
+// gets ASCII without a locale.
+func (d *device) reads(want ...string) {
+	d.prints("LC_ALL=C.UTF-8 pipit read --config /etc/pipit/config.toml", want)
+}
 
 // comment is a line of a table that detect does not offer by itself.
 var comment = regexp.MustCompile(`(?m)^(#[^ ].*|# Choose .*|)\n`)
