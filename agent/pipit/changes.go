@@ -16,12 +16,19 @@ type changes struct {
 	fresh             []agent.Task // the sensors as the next config has made them
 }
 
-// keepSensors finds out what differs, and puts the sensors that do not in the
-// place of those that the next config made. An empty old config differs in all.
-func keepSensors(old, now *config.Config) changes {
-	c := changes{old: old, now: now, fresh: slices.Clone(now.Sensors), mqtt: old.Path == "" || !old.SameMQTT(now)}
+// differences finds out what differs. An empty old config differs in all.
+func differences(old, now *config.Config) *changes {
+	c := &changes{old: old, now: now, mqtt: old.Path == "" || !old.SameMQTT(now)}
 	c.rules = slices.ContainsFunc([]string{"rule", "alerts", "quiet", "room"}, func(table string) bool { return !old.Same(now, table) })
 	c.link = old.Path == "" || !old.SameXMPP(now) || !old.SameFace(now)
+	return c
+}
+
+// keepSensors is differences, and puts the sensors that do not differ in the place
+// of those that the next config made: once for each config.
+func keepSensors(old, now *config.Config) *changes {
+	c := differences(old, now)
+	c.fresh = slices.Clone(now.Sensors)
 	for i, t := range now.Sensors {
 		if j := indexTask(old.Sensors, t.Name); j >= 0 && !c.sensor(t.Name) {
 			now.Sensors[i] = old.Sensors[j]

@@ -65,7 +65,7 @@ func (r *reloader) reload(wait func()) {
 	for _, w := range cfg.Warnings {
 		r.log.Warn(w)
 	}
-	c := keepSensors(r.device.cfg.Load(), cfg)
+	c := differences(r.device.cfg.Load(), cfg)
 	for _, key := range c.old.NeedRestart(cfg) {
 		r.log.Warn("in force after the next start of the program only", "key", key)
 	}
@@ -80,8 +80,7 @@ func (r *reloader) ask() (string, error) {
 	if err != nil {
 		return "", errors.New(strings.Join(refusal(err), "\n"))
 	}
-	c := &changes{old: r.device.cfg.Load(), now: cfg}
-	c.mqtt = !c.old.SameMQTT(cfg)
+	c := differences(r.device.cfg.Load(), cfg)
 	text := "Reloading: " + c.String() + "."
 	if c.String() == "nothing" {
 		text = "Nothing has changed."

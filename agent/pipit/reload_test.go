@@ -170,6 +170,25 @@ func TestReloadChangesWhatChanged(t *testing.T) {
 	}
 }
 
+// What a reload is told to change leaves the sensors of the next config as they
+// were made: they take over where a read of the old ones never ends.
+func TestReloadHasFreshSensors(t *testing.T) {
+	d := startReloaded(t)
+	old := d.cfg.Load()
+	cfg, err := d.r.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := cfg.Sensors[0].Sensor
+	if text := differences(old, cfg).String(); text != "nothing" {
+		t.Errorf("differs in %s", text)
+	}
+	c := keepSensors(old, cfg)
+	if cfg.Sensors[0].Sensor != old.Sensors[0].Sensor || made == old.Sensors[0].Sensor || c.anew(cfg.Sensors)[0].Sensor != made {
+		t.Error("the sensor that goes on and the one that is new are mixed up")
+	}
+}
+
 func TestReloadOfABadFileChangesNothing(t *testing.T) {
 	d := startReloaded(t)
 	cfg, lamp := d.cfg.Load(), d.output("lamp")

@@ -52,8 +52,7 @@ type running struct {
 func (d *running) exchange(cfg *config.Config, wait func()) {
 	old := cmp.Or(d.cfg.Load(), &config.Config{})
 	bindSelf(cfg.Sensors, d.health)
-	c := keepSensors(old, cfg)
-	changes := &c
+	changes := keepSensors(old, cfg)
 	if err := d.agent.Staff.Replace(cfg.People); err != nil {
 		d.log.Warn("a grant of somebody who is in [people] is still on disk", "error", err)
 	}
