@@ -17,11 +17,12 @@ import (
 type login struct {
 	jid      string // normalised, perhaps with a resource
 	password string
-	typed    bool // the password is not from the config
-	create   bool // the account is to be made
-	token    string
-	made     bool // the account was made, and its password is written nowhere yet
-	invented bool // the password was made up here
+	typed    bool   // the password is not from the config
+	create   bool   // the account is to be made
+	token    string // of an invitation
+	inviter  string // the domain of that; "" when it does not say
+	made     bool   // the account was made, and its password is written nowhere yet
+	invented bool   // the password was made up here
 
 	server, ca    string
 	direct, plain bool
@@ -82,7 +83,7 @@ func (s *setup) accept(text string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s.login.create, s.login.token = true, i.Token
+	s.login.create, s.login.token, s.login.inviter = true, i.Token, i.Domain
 	if i.Local == "" {
 		fmt.Fprintln(s.out, "An invitation to "+clean(i.Domain))
 		return "", nil
@@ -102,7 +103,7 @@ func (s *setup) name(ctx context.Context, given string) error {
 			if isInvitation(answer) {
 				return s.accept(answer)
 			}
-			return jid.ParseAccount(answer)
+			return s.invited(answer)
 		}})
 		if err != nil {
 			return err
@@ -113,6 +114,15 @@ func (s *setup) name(ctx context.Context, given string) error {
 		}
 		text, usual, given = "The device's JID there", "", "" // an invitation that leaves the name free
 	}
+}
+
+// invited takes a JID; an invitation is never shown to another server than its own.
+func (s *setup) invited(answer string) (string, error) {
+	account, err := jid.ParseAccount(answer)
+	if l := &s.login; err == nil && l.token != "" && l.inviter != "" && jid.Domain(account) != l.inviter {
+		return "", fmt.Errorf("the invitation is to %s: write NAME@%[1]s", clean(l.inviter))
+	}
+	return account, err
 }
 
 func isInvitation(answer string) bool {

@@ -403,6 +403,8 @@ func TestSetupWritesNothing(t *testing.T) {
 		{"no password file", "", firstAnswers, func(s *setup) { s.passwordFile = "absent" }, 2, "--password-file: cannot read absent"},
 		{"no CA", "", firstAnswers, func(s *setup) { s.ca = "absent.pem" }, 1, "absent.pem"},
 		{"direct TLS alone", "", firstAnswers, func(s *setup) { s.direct = true }, 2, "--server"},
+		{"invitation to another server", "", "xmpp:example.org?register;preauth=T\nfree@other.example\n", nil, 1, "the invitation is to example.org"},
+		{"invitation and a JID elsewhere", "", firstAnswers, func(s *setup) { s.invitation, s.jid = "xmpp:other.example?register;preauth=T", "pi@example.org" }, 2, "the invitation is to other.example"},
 		{"offline registration", "", firstAnswers, func(s *setup) { s.newAccount, s.offline = true, true }, 2, "--offline"},
 		{"no TOML", "[xmpp", firstAnswers, nil, 2, "config.toml:1:"},
 		{"problems", "[sensor.a]\nkind = 'smi'\n", firstAnswers, nil, 2, "mend these first:\n"},
