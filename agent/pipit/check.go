@@ -51,8 +51,9 @@ printed as FILE:LINE: key: what is wrong.`,
 				io.WriteString(c.ErrOrStderr(), err.Error()+"\n")
 				return &exitError{exitUsage, nil}
 			}
+			hide := cfg.Hider()
 			for _, w := range cfg.Warnings {
-				io.WriteString(c.ErrOrStderr(), "warning: "+cfg.Hide(w)+"\n")
+				io.WriteString(c.ErrOrStderr(), "warning: "+hide(w)+"\n")
 			}
 			i := newInspection(cfg)
 			i.offline = offline
@@ -81,20 +82,22 @@ type result struct {
 	Result      string    `json:"result"` // the worst state
 	Interrupted bool      `json:"interrupted"`
 	Nodes       []finding `json:"nodes"`
+
+	hide func(text string) string // takes secrets out
 }
 
 // newResult sums findings up and takes secrets out of them.
 func newResult(cfg *config.Config, list []finding, interrupted bool) *result {
 	list = ordered(list, "")
 	worst(list)
-	r := &result{Config: cfg.Path, Version: version(), Result: stateOK, Interrupted: interrupted, Nodes: list}
+	r := &result{Config: cfg.Path, Version: version(), Result: stateOK, Interrupted: interrupted, Nodes: list, hide: cfg.Hider()}
 	for _, state := range []string{stateWarning, stateFailed} {
 		if count(list, state) > 0 {
 			r.Result = state
 		}
 	}
 	for i := range list {
-		list[i].Text, list[i].Hint = cfg.Hide(clean(list[i].Text)), cfg.Hide(clean(list[i].Hint))
+		list[i].Text, list[i].Hint = r.hide(clean(list[i].Text)), r.hide(clean(list[i].Hint))
 	}
 	return r
 }
@@ -105,7 +108,7 @@ func (r *result) write(out io.Writer, p page, cfg *config.Config) error {
 	if r.Interrupted {
 		sum += ", interrupted: not all was tried"
 	}
-	_, err := io.WriteString(out, p.text(cfg.Hide(cfg.Describe())+"\n\n")+p.draw(r.Nodes)+"\n"+p.text(sum+"\n"))
+	_, err := io.WriteString(out, p.text(r.hide(cfg.Describe())+"\n\n")+p.draw(r.Nodes)+"\n"+p.text(sum+"\n"))
 	return err
 }
 
