@@ -9,8 +9,10 @@
 package diag
 
 import (
+	"archive/tar"
 	"cmp"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -25,7 +27,7 @@ const (
 	block      = 512
 )
 
-// A File is one text of an archive. Its name has at most 99 bytes of ASCII.
+// A File is one text of an archive. Its name is a short one of ASCII.
 type File struct {
 	Name string
 	Text string
@@ -41,6 +43,7 @@ func Write(out io.Writer, at time.Time, files []File) error {
 	if err != nil {
 		return err
 	}
+	w := tar.NewWriter(z)
 	left := maxArchive - 2*block*(len(files)+1) // headers, padding, and the end
 	if left < 0 {
 		return fmt.Errorf("%d files are too many for an archive of %d MB", len(files), maxArchive>>20)
@@ -48,41 +51,15 @@ func Write(out io.Writer, at time.Time, files []File) error {
 	for _, f := range files {
 		text := Head(f.Text, min(MaxFile, left))
 		left -= len(text)
-		if err := writeFile(z, at, f.Name, text); err != nil {
+		h := &tar.Header{Name: f.Name, Mode: 0o600, Size: int64(len(text)), ModTime: at.Truncate(time.Second), Uname: "root", Gname: "root", Format: tar.FormatUSTAR}
+		if err := w.WriteHeader(h); err != nil {
+			return err
+		}
+		if _, err := io.WriteString(w, text); err != nil {
 			return err
 		}
 	}
-	if _, err := z.Write(make([]byte, 2*block)); err != nil {
-		return err
-	}
-	return z.Close()
-}
-
-func writeFile(out io.Writer, at time.Time, name, text string) error {
-	if name == "" || len(name) > 99 {
-		return fmt.Errorf("%q is no name for a file of an archive", name)
-	}
-	head := header(at, name, len(text))
-	if _, err := out.Write(head); err != nil {
-		return err
-	}
-	_, err := io.WriteString(out, text+strings.Repeat("\x00", -len(text)&(block-1)))
-	return err
-}
-
-// header is the ustar header of a regular file of root with mode 0600.
-func header(at time.Time, name string, size int) []byte {
-	h := make([]byte, block)
-	copy(h, name)
-	copy(h[100:], fmt.Sprintf("%07o\x00%07o\x00%07o\x00%011o\x00%011o\x00        0", 0o600, 0, 0, size, at.Unix()))
-	copy(h[257:], "ustar\x0000root")
-	copy(h[297:], "root")
-	sum := 0
-	for _, b := range h {
-		sum += int(b)
-	}
-	copy(h[148:], fmt.Sprintf("%06o\x00 ", sum))
-	return h
+	return errors.Join(w.Close(), z.Close())
 }
 
 const cut = "... the rest was cut\n"
