@@ -81,9 +81,10 @@ func rootCommand() *cobra.Command {
 what authorised people ask of it from the XMPP clients they already have.
 
 Exit codes: 0 done, or told to stop; 1 failed, of outputs-safe: an output is not
-safe, of check: something failed, or it was interrupted; 2 wrong arguments, or a config with problems; 3 the login of watch, call or
-chat did not succeed; 4 the device is not there, or refused the command; 75 of
-run: somebody asked for a restart.`,
+safe, of check: something failed, or it was interrupted; 2 wrong arguments, or a
+config with problems; 3 the login of watch, call or chat did not succeed; 4 the
+device is not there, or refused the command; 75 of run: somebody asked for a
+restart.`,
 		Example: `  pipit demo                                   a private server, a device, a chat with it
   sudo pipit setup                             asks for the accounts, tries them, writes the config
   pipit init > config.toml                     a commented config to start from
